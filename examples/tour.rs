@@ -1,0 +1,2 @@
+//! The tour (placeholder).
+fn main() {}

@@ -1,0 +1,76 @@
+//! The one table in which a system's file declares its constants.
+//!
+//! From it come the `pub const`s under their C names, the name tables for `Debug` output and proofs, and the
+//! hidden `with_*!` macros from which `kq` makes its typed flags, so that a constant is written once.
+
+/// A constant's name and value.
+pub type Named<T> = (&'static str, T);
+
+/// Declares a system's constants.
+///
+/// `flags` and the groups of `notes` carry the short name under which `kq` offers them; `internal` ones (masks,
+/// kernel-private bits, counts) get none and are no part of the name tables that `Debug` uses. The leading `($)`
+/// hands the macro a dollar sign for the macros that it makes.
+macro_rules! constants {
+    (
+        ($d:tt)
+        filters { $( $(#[$filter_doc:meta])* $filter:ident = $filter_value:expr; )* }
+        flags { $( $(#[$flag_doc:meta])* $flag_short:ident $flag:ident = $flag_value:expr; )* }
+        notes { $( $(#[$group_doc:meta])* $group:ident $with_group:ident {
+            $( $(#[$note_doc:meta])* $note_short:ident $note:ident = $note_value:expr; )*
+        } )* }
+        internal { $( $(#[$internal_doc:meta])* $internal:ident: $internal_type:ty = $internal_value:expr; )* }
+        libc { $( $same:ident )* }
+    ) => {
+        $( $(#[$filter_doc])* pub const $filter: $crate::filter_t = $filter_value; )*
+        $( $(#[$flag_doc])* pub const $flag: $crate::flags_t = $flag_value; )*
+        $( $( $(#[$note_doc])* pub const $note: $crate::fflags_t = $note_value; )* )*
+        $( $(#[$internal_doc])* pub const $internal: $internal_type = $internal_value; )*
+
+        /// Every `EVFILT_*` of the system, with its value.
+        pub const FILTERS: &[$crate::Named<$crate::filter_t>] = &[ $( (stringify!($filter), $filter), )* ];
+        /// Every `EV_*` that a change or an event can carry, with its value.
+        pub const FLAGS: &[$crate::Named<$crate::flags_t>] = &[ $( (stringify!($flag), $flag), )* ];
+        /// Every `NOTE_*` of the system by the filter that it belongs to.
+        pub const NOTES: &[(&str, &[$crate::Named<$crate::fflags_t>])] = &[
+            $( (stringify!($group), &[ $( (stringify!($note), $note), )* ]), )*
+        ];
+        /// The masks, counts and kernel-private constants that the header also has.
+        pub const INTERNAL: &[$crate::Named<i128>] = &[ $( (stringify!($internal), $internal as i128), )* ];
+
+        // What libc has of them agrees: a mistake on either side stops the build.
+        $( const _: () = assert!($same as i128 == libc::$same as i128, stringify!($same)); )*
+
+        /// Calls a macro with every flag of the system: `{ doc SHORT = value; … }`.
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! with_flags {
+            ($d callback:ident $d ($d arguments:tt)*) => {
+                $d callback! { $d ($d arguments)* $( $(#[$flag_doc])* $flag_short = $flag; )* }
+            };
+        }
+        $(
+            /// Calls a macro with every note of the group: `{ doc SHORT = value; … }`.
+            #[doc(hidden)]
+            #[macro_export]
+            macro_rules! $with_group {
+                ($d callback:ident $d ($d arguments:tt)*) => {
+                    $d callback! { $d ($d arguments)* $( $(#[$note_doc])* $note_short = $note; )* }
+                };
+            }
+        )*
+    };
+}
+pub(crate) use constants;
+
+/// Asserts at compile time where a struct's fields lie.
+macro_rules! layout {
+    ($struct:ty: size $size:literal, align $align:literal $(, $field:ident at $offset:literal)* $(,)?) => {
+        const _: () = {
+            assert!(core::mem::size_of::<$struct>() == $size, "size");
+            assert!(core::mem::align_of::<$struct>() == $align, "alignment");
+            $( assert!(core::mem::offset_of!($struct, $field) == $offset, stringify!($field)); )*
+        };
+    };
+}
+pub(crate) use layout;
