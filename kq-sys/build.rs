@@ -7,8 +7,9 @@ fn main() {
     let os = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     let apple = std::env::var("CARGO_CFG_TARGET_VENDOR").as_deref() == Ok("apple");
     let system = if apple { "apple" } else { os.as_str() };
+    let netbsd11 = system == "netbsd" && std::env::var_os("CARGO_FEATURE_NETBSD11").is_some();
 
-    // Every capability, with the systems that have it (their headers: PLATFORMS of the tables in src/).
+    // Every capability, with the systems that have it, after the headers that the tables in src/ name.
     const CAPABILITIES: &[(&str, &[&str])] = &[
         // one name a system
         ("freebsd", &["freebsd"]),
@@ -46,7 +47,7 @@ fn main() {
     let mut names = Vec::new();
     for (name, systems) in CAPABILITIES {
         println!("cargo:rustc-check-cfg=cfg({name})");
-        let has = systems.contains(&system);
+        let has = systems.contains(&system) || (netbsd11 && *name == "has_ext");
         if has {
             println!("cargo:rustc-cfg={name}");
         }

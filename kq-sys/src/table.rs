@@ -9,8 +9,12 @@ pub type Named<T> = (&'static str, T);
 /// Declares a system's constants.
 ///
 /// `flags` and the groups of `notes` carry the short name under which `kq` offers them; `internal` ones (masks,
-/// kernel-private bits, counts) get none and are no part of the name tables that `Debug` uses. The leading `($)`
-/// hands the macro a dollar sign for the macros that it makes.
+/// counts, kernel-private bits, second names of a bit, values of 0, values of `data`) get none and are no part of the
+/// name tables that `Debug` uses. Who reads a word takes the first name that fits, so a value of several bits stands
+/// before its parts.
+///
+/// The types are those that the calling module has as `filter_t`, `flags_t` and `fflags_t`. The leading `($)` hands the
+/// macro a dollar sign for the macros that it makes.
 macro_rules! constants {
     (
         ($d:tt)
@@ -22,24 +26,31 @@ macro_rules! constants {
         internal { $( $(#[$internal_doc:meta])* $internal:ident: $internal_type:ty = $internal_value:expr; )* }
         libc { $( $same:ident )* }
     ) => {
-        $( $(#[$filter_doc])* pub const $filter: $crate::filter_t = $filter_value; )*
-        $( $(#[$flag_doc])* pub const $flag: $crate::flags_t = $flag_value; )*
-        $( $( $(#[$note_doc])* pub const $note: $crate::fflags_t = $note_value; )* )*
+        $( $(#[$filter_doc])* pub const $filter: filter_t = $filter_value; )*
+        $( $(#[$flag_doc])* pub const $flag: flags_t = $flag_value; )*
+        $( $( $(#[$note_doc])* pub const $note: fflags_t = $note_value; )* )*
         $( $(#[$internal_doc])* pub const $internal: $internal_type = $internal_value; )*
 
         /// Every `EVFILT_*` of the system, with its value.
-        pub const FILTERS: &[$crate::Named<$crate::filter_t>] = &[ $( (stringify!($filter), $filter), )* ];
+        pub const FILTERS: &[$crate::Named<filter_t>] = &[ $( (stringify!($filter), $filter), )* ];
         /// Every `EV_*` that a change or an event can carry, with its value.
-        pub const FLAGS: &[$crate::Named<$crate::flags_t>] = &[ $( (stringify!($flag), $flag), )* ];
+        pub const FLAGS: &[$crate::Named<flags_t>] = &[ $( (stringify!($flag), $flag), )* ];
         /// Every `NOTE_*` of the system by the filter that it belongs to.
-        pub const NOTES: &[(&str, &[$crate::Named<$crate::fflags_t>])] = &[
+        pub const NOTES: &[(&str, &[$crate::Named<fflags_t>])] = &[
             $( (stringify!($group), &[ $( (stringify!($note), $note), )* ]), )*
         ];
         /// The masks, counts and kernel-private constants that the header also has.
         pub const INTERNAL: &[$crate::Named<i128>] = &[ $( (stringify!($internal), $internal as i128), )* ];
 
-        // What libc has of them agrees: a mistake on either side stops the build.
-        $( const _: () = assert!($same as i128 == libc::$same as i128, stringify!($same)); )*
+        // What libc has of them agrees, in type and in value: a mistake on either side stops the build.
+        $(
+            #[allow(deprecated)] // libc marks a few; they are still the header's
+            const _: () = {
+                const fn same_type<T: Copy>(_: T, _: T) {}
+                same_type($same, libc::$same);
+                assert!($same == libc::$same, stringify!($same));
+            };
+        )*
 
         /// Calls a macro with every flag of the system: `{ doc SHORT = value; … }`.
         #[doc(hidden)]
@@ -63,13 +74,19 @@ macro_rules! constants {
 }
 pub(crate) use constants;
 
-/// Asserts at compile time where a struct's fields lie.
+/// Asserts at compile time where a struct's fields lie, and of which type each is.
 macro_rules! layout {
-    ($struct:ty: size $size:literal, align $align:literal $(, $field:ident at $offset:literal)* $(,)?) => {
+    (
+        $struct:ty: size $size:literal, align $align:literal
+        $(, $field:ident: $type:ty, at $offset:literal)* $(,)?
+    ) => {
         const _: () = {
             assert!(core::mem::size_of::<$struct>() == $size, "size");
             assert!(core::mem::align_of::<$struct>() == $align, "alignment");
-            $( assert!(core::mem::offset_of!($struct, $field) == $offset, stringify!($field)); )*
+            $(
+                assert!(core::mem::offset_of!($struct, $field) == $offset, stringify!($field));
+                const _: fn(&$struct) -> $type = |it| it.$field;
+            )*
         };
     };
 }

@@ -1,5 +1,6 @@
 //! Linux has no kqueue of its own: the constants are FreeBSD's, so that one program reads the same on both.
 
+use super::{fflags_t, filter_t, flags_t};
 use crate::table::constants;
 
 constants! { ($)
@@ -122,14 +123,12 @@ constants! { ($)
         user with_user_notes {
             /// Trigger the event.
             TRIGGER NOTE_TRIGGER = 0x0100_0000;
-            /// Leave the stored flags.
-            FFNOP NOTE_FFNOP = 0x0000_0000;
+            /// Replace the stored flags by these.
+            FFCOPY NOTE_FFCOPY = 0xc000_0000;
             /// AND the stored flags with these.
             FFAND NOTE_FFAND = 0x4000_0000;
             /// OR the stored flags with these.
             FFOR NOTE_FFOR = 0x8000_0000;
-            /// Replace the stored flags by these.
-            FFCOPY NOTE_FFCOPY = 0xc000_0000;
         }
     }
     internal {
@@ -137,6 +136,8 @@ constants! { ($)
         EVFILT_SYSCOUNT: i32 = 13;
         /// The flags that only the kernel sets.
         EV_SYSFLAGS: u16 = 0xf000;
+        /// Leave the stored flags of a USER knote.
+        NOTE_FFNOP: u32 = 0x0000_0000;
         /// The mask of the operation on the stored flags of a USER knote.
         NOTE_FFCTRLMASK: u32 = 0xc000_0000;
         /// The mask of the flags of a USER knote that are the caller's.
