@@ -1,6 +1,16 @@
 //! The calls of kqueue(2), answered in Rust over epoll and its relatives.
 
 mod constants;
+mod descriptor;
+mod knote;
+mod process;
+mod queue;
+mod ready;
+mod registry;
+mod stale;
+mod sys;
+mod timer;
+mod user;
 
 pub use constants::*;
 pub use libc::timespec;
@@ -40,29 +50,95 @@ pub struct kevent {
     pub udata: *mut c_void,
 }
 
-/// Makes a queue.
+#[cfg(target_pointer_width = "64")]
+crate::table::layout!(
+    kevent: size 32, align 8,
+    ident: ident_t, at 0,
+    filter: filter_t, at 8,
+    flags: flags_t, at 10,
+    fflags: fflags_t, at 12,
+    data: data_t, at 16,
+    udata: udata_t, at 24,
+);
+
+/// kqueue(2): makes a queue and returns its number, or -1 with errno set.
+///
+/// The number is an epoll instance of its own: it can be polled, selected, and put into another queue or an epoll set,
+/// and shows readable when an event is pending. Close it with [`close`].
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM; ENOSYS on a kernel before 4.14.
+///
+/// # Safety
+/// None is needed; the call is unsafe as the system's own is elsewhere.
 pub unsafe fn kqueue() -> c_int {
-    -1
+    answer(queue::Queue::create(false))
 }
 
-/// FreeBSD's `kqueuex`: makes a queue, with `KQUEUE_CLOEXEC`.
-pub unsafe fn kqueuex(_flags: u32) -> c_int {
-    -1
+/// `kqueuex` of FreeBSD 14: like [`kqueue`], and with [`KQUEUE_CLOEXEC`] the number is closed on exec.
+///
+/// # Errors
+/// EINVAL for any other flag, and those of [`kqueue`].
+///
+/// # Safety
+/// None is needed; the call is unsafe as the system's own is elsewhere.
+pub unsafe fn kqueuex(flags: u32) -> c_int {
+    if flags & !KQUEUE_CLOEXEC != 0 {
+        return answer(Err(libc::EINVAL));
+    }
+    answer(queue::Queue::create(flags & KQUEUE_CLOEXEC != 0))
 }
 
-/// Applies changes and waits for events.
+/// kevent(2): applies changes in order, then waits for events; returns how many entries of `eventlist` it filled, or
+/// -1 with errno set.
+///
+/// A change that fails, or asks for a receipt, fills an entry with [`EV_ERROR`] and the errno (or 0) in `data`; where
+/// there is one such entry the call does not wait. Without room for it the call ends with the error; the changes
+/// before it stay applied. A null `timeout` waits without end.
+///
+/// # Errors
+/// EBADF: `kq` is no queue of this process. EFAULT: a list is null that has a length. EINVAL: the timeout is
+/// negative or has nanoseconds above 999,999,999. EINTR: a signal came; the changes were applied. And those of a
+/// change for which `eventlist` had no room.
+///
+/// # Safety
+/// `changelist` must be valid for reading `nchanges` entries, `eventlist` for writing `nevents`, and `timeout` null or
+/// valid for reading. The lists may be the same array.
 pub unsafe fn kevent(
-    _kq: c_int,
-    _changelist: *const kevent,
-    _nchanges: c_int,
-    _eventlist: *mut kevent,
-    _nevents: c_int,
-    _timeout: *const timespec,
+    kq: c_int,
+    changelist: *const kevent,
+    nchanges: c_int,
+    eventlist: *mut kevent,
+    nevents: c_int,
+    timeout: *const timespec,
 ) -> c_int {
-    -1
+    let Some(queue) = registry::find(kq) else {
+        return answer(Err(libc::EBADF));
+    };
+    let nchanges = usize::try_from(nchanges).unwrap_or(0);
+    let nevents = usize::try_from(nevents).unwrap_or(0);
+    // SAFETY: the caller's promise.
+    let filled = unsafe { queue.kevent(changelist, nchanges, eventlist, nevents, timeout) };
+    answer(filled.map(|count| count as c_int))
 }
 
-/// Closes a queue.
-pub unsafe fn close(_fd: c_int) -> c_int {
-    -1
+/// close(2) for a queue: closes the number, and the descriptors that the queue has beside it.
+///
+/// A thread that waits on the queue is not woken, as on FreeBSD: it goes on until its time is over or an event of a
+/// descriptor comes. After a plain close(2) the queue's other descriptors stay open until the number is a queue again.
+///
+/// # Errors
+/// EBADF, EINTR and EIO as close(2).
+///
+/// # Safety
+/// Nobody else may own the number, as with close(2).
+pub unsafe fn close(fd: c_int) -> c_int {
+    answer(queue::Queue::close(fd).map(|()| 0))
+}
+
+fn answer(result: sys::Result<c_int>) -> c_int {
+    result.unwrap_or_else(|errno| {
+        sys::set_errno(errno);
+        -1
+    })
 }

@@ -1,0 +1,422 @@
+//! EVFILT_READ and EVFILT_WRITE: knotes that are entries of an epoll set.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::knote::{Index, Source};
+use super::queue::{Set, State};
+use super::sys::{self, Result};
+use super::{constants::*, kevent, registry};
+
+const IN: u32 = libc::EPOLLIN as u32;
+const OUT: u32 = libc::EPOLLOUT as u32;
+const ERR: u32 = libc::EPOLLERR as u32;
+const HUP: u32 = libc::EPOLLHUP as u32;
+const PEER_SHUT: u32 = libc::EPOLLRDHUP as u32;
+const EDGE: u32 = libc::EPOLLET as u32;
+const ONCE: u32 = libc::EPOLLONESHOT as u32;
+
+/// How a descriptor knote stands with epoll.
+pub(super) struct Watch {
+    entry: Entry,
+    /// The entry is edge-triggered although the knote is not: the file is ready in epoll's eyes and not in
+    /// kqueue's (below a low-water mark, a socket that was never connected), and a level entry would spin.
+    damped: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    In(Set),
+    /// A directory: accepted, and never ready.
+    Nowhere,
+}
+
+/// What a file is, as far as its readiness depends on it; found out when first needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unknown,
+    Pipe,
+    /// A socket with connections, of a family whose stream ends and errors are told.
+    Stream,
+    Datagram,
+    Queue,
+    Other,
+}
+
+/// What an entry's readiness means for its knote.
+enum Verdict {
+    Ready { flags: u16, fflags: u32, data: i64 },
+    /// Not ready, but epoll goes on saying so.
+    Damp,
+    /// Not ready (any more).
+    Nothing,
+    /// The number is no longer the file that the entry stands for.
+    Stale,
+}
+
+impl Verdict {
+    fn data(data: i64) -> Verdict {
+        Verdict::Ready { flags: 0, fflags: 0, data }
+    }
+}
+
+impl State {
+    pub(super) fn attach_descriptor(&mut self, change: &kevent) -> Result<()> {
+        let fd = change.ident as RawFd;
+        let mut kind = Kind::Unknown;
+        if let Some(queue) = registry::find(fd) {
+            if self.is(fd) {
+                return Err(libc::EINVAL);
+            }
+            if queue.has_its_number() {
+                if change.filter != EVFILT_READ {
+                    return Err(libc::EINVAL);
+                }
+                kind = Kind::Queue;
+            }
+        }
+        if change.filter == EVFILT_WRITE
+            && sys::poll_now(fd, libc::POLLOUT) & libc::POLLERR != 0
+            && kind_of(fd) == Kind::Pipe
+        {
+            return Err(libc::EPIPE);
+        }
+        let watch = Watch {
+            entry: Entry::In(Set::Outer),
+            damped: change.fflags & NOTE_LOWAT != 0 && change.flags & EV_CLEAR == 0,
+            kind,
+        };
+        let index = self.insert(change, Source::Descriptor(watch))?;
+        let added = self.add_entry(index);
+        if added.is_err() {
+            self.forget(index);
+        }
+        added
+    }
+
+    /// Makes the knote's epoll entry: in the first set, or in the inner one where the other filter's is there.
+    fn add_entry(&mut self, index: Index) -> Result<()> {
+        let knote = &self.knotes[index];
+        let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
+        let other = if knote.filter == EVFILT_READ { EVFILT_WRITE } else { EVFILT_READ };
+        let mut set = Set::Outer;
+        let mut added = self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key);
+        if added == Err(libc::EEXIST) && self.entry_of(self.knotes.find(other, knote.ident)) == Some(Set::Outer) {
+            set = Set::Inner;
+            added = self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, interest, key);
+        }
+        match added {
+            // An entry of a knote that is gone: its number was another file's for a while, and is the old file's again.
+            Err(libc::EEXIST) => self.ctl_in(set, libc::EPOLL_CTL_MOD, fd, interest, key)?,
+            // A file that epoll cannot watch.
+            Err(libc::EPERM) => {
+                let status = sys::status_of(fd)?;
+                match status.st_mode & libc::S_IFMT {
+                    libc::S_IFDIR if self.knotes[index].filter == EVFILT_READ => {
+                        self.watch(index).entry = Entry::Nowhere;
+                        return Ok(());
+                    }
+                    libc::S_IFCHR | libc::S_IFBLK => return Err(libc::ENODEV),
+                    _ => return Err(libc::ENOTSUP),
+                }
+            }
+            added => added?,
+        }
+        self.watch(index).entry = Entry::In(set);
+        Ok(())
+    }
+
+    /// Adds an entry to a new set as it was in the old one.
+    pub(super) fn add_again(&mut self, index: Index, set: Set) -> Result<()> {
+        let knote = &self.knotes[index];
+        match &knote.source {
+            Source::Process { pidfd } => self.add_process_entry(index, pidfd.as_raw_fd()),
+            _ => {
+                let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
+                self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, interest, key)
+            }
+        }
+    }
+
+    fn watch(&mut self, index: Index) -> &mut Watch {
+        match &mut self.knotes[index].source {
+            Source::Descriptor(watch) => watch,
+            _ => unreachable!("called for descriptor knotes only"),
+        }
+    }
+
+    /// The set that a descriptor knote's entry is in.
+    pub(super) fn entry_of(&self, index: Option<Index>) -> Option<Set> {
+        match &self.knotes[index?].source {
+            Source::Descriptor(Watch { entry: Entry::In(set), .. }) => Some(*set),
+            _ => None,
+        }
+    }
+
+    /// What the knote's entry asks of epoll.
+    fn interest(&self, index: Index) -> u32 {
+        let knote = &self.knotes[index];
+        // No interest at all: errors and hang-ups, which cannot be left out, come once at most and are dropped. The
+        // entry stays, and with it the knowledge which file it is of.
+        if knote.disabled {
+            return EDGE | ONCE;
+        }
+        let damped = matches!(&knote.source, Source::Descriptor(watch) if watch.damped);
+        let wanted = if knote.filter == EVFILT_READ { IN | PEER_SHUT } else { OUT };
+        if damped {
+            wanted | EDGE
+        } else if knote.has(EV_ONESHOT | EV_DISPATCH) {
+            wanted | ONCE
+        } else if knote.has(EV_CLEAR) {
+            wanted | EDGE
+        } else {
+            wanted
+        }
+    }
+
+    /// Writes the knote's interest to its entry, which makes epoll look at the file anew.
+    fn renew(&mut self, index: Index) -> Result<()> {
+        let knote = &self.knotes[index];
+        let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
+        match self.entry_of(Some(index)) {
+            Some(set) => self.ctl_in(set, libc::EPOLL_CTL_MOD, fd, interest, key),
+            None if sys::is_open(fd) => Ok(()),
+            None => Err(libc::EBADF),
+        }
+    }
+
+    /// A knote's file is asked for first: ENOENT says that its number is another file's now.
+    pub(super) fn modify_descriptor(&mut self, index: Index, change: &kevent) -> Result<()> {
+        let knote = &mut self.knotes[index];
+        knote.asked_fflags = change.fflags;
+        knote.asked_data = change.data;
+        let damped = change.fflags & NOTE_LOWAT != 0 && !knote.has(EV_CLEAR);
+        self.watch(index).damped = damped;
+        let renewed = self.renew(index);
+        if renewed.is_err() {
+            self.forget(index);
+        }
+        renewed
+    }
+
+    /// Takes the knote's entry out of its set, whichever filter's.
+    pub(super) fn remove_entry(&mut self, index: Index) -> Result<()> {
+        let fd = self.knotes[index].ident as RawFd;
+        match &self.knotes[index].source {
+            Source::Descriptor(Watch { entry: Entry::In(set), .. }) => {
+                let set = *set;
+                self.ctl_in(set, libc::EPOLL_CTL_DEL, fd, 0, 0)
+            }
+            Source::Descriptor(_) if !sys::is_open(fd) => Err(libc::EBADF),
+            Source::Process { .. } => self.remove_process_entry(index),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn take_descriptor(&mut self, index: Index, readiness: u32) -> Option<kevent> {
+        let verdict = if self.knotes[index].filter == EVFILT_READ {
+            self.judge_read(index, readiness)
+        } else {
+            self.judge_write(index, readiness)
+        };
+        let (flags, fflags, data) = match verdict {
+            Verdict::Ready { flags, fflags, data } => (flags, fflags, data),
+            Verdict::Damp => {
+                let was_damped = core::mem::replace(&mut self.watch(index).damped, true);
+                if !was_damped && (!self.knotes[index].has(EV_CLEAR) || self.fires_once(index)) {
+                    let _ = self.renew(index);
+                }
+                return None;
+            }
+            Verdict::Nothing => {
+                // An entry that fires once has fired, for nothing.
+                if self.fires_once(index) {
+                    let _ = self.renew(index);
+                }
+                return None;
+            }
+            Verdict::Stale => {
+                self.drop_stale(index);
+                return None;
+            }
+        };
+        let knote = &mut self.knotes[index];
+        knote.fflags = fflags;
+        knote.data = data;
+        let mut event = knote.event();
+        event.flags |= flags;
+        if event.flags & EV_ONESHOT != 0 {
+            self.finish(index);
+            return Some(event);
+        }
+        knote.disabled |= knote.has(EV_DISPATCH);
+        let (disabled, level) = (knote.disabled, !knote.has(EV_CLEAR));
+        // Ready again in kqueue's eyes: the entry goes back to what the knote is, and a low-water mark is met until
+        // the next look says otherwise.
+        if core::mem::take(&mut self.watch(index).damped) && (disabled || level) {
+            let _ = self.renew(index);
+        }
+        Some(event)
+    }
+
+    fn fires_once(&self, index: Index) -> bool {
+        self.knotes[index].has(EV_ONESHOT | EV_DISPATCH)
+    }
+
+    fn kind(&mut self, index: Index) -> Kind {
+        let fd = self.knotes[index].ident as RawFd;
+        let watch = self.watch(index);
+        if watch.kind == Kind::Unknown {
+            watch.kind = kind_of(fd);
+        }
+        watch.kind
+    }
+
+    fn judge_read(&mut self, index: Index, readiness: u32) -> Verdict {
+        let knote = &self.knotes[index];
+        let fd = knote.ident as RawFd;
+        let low_water = (knote.asked_fflags & NOTE_LOWAT != 0).then_some(knote.asked_data);
+        let bytes = match sys::bytes_to_read(fd) {
+            // The common case, and all that it costs.
+            Ok(bytes) if bytes > 0 && readiness == IN && low_water.is_none() => return Verdict::data(i64::from(bytes)),
+            Ok(bytes) => Some(i64::from(bytes)),
+            Err(libc::EBADF) => return Verdict::Stale,
+            // A file that counts no bytes.
+            Err(_) => None,
+        };
+        let kind = self.kind(index);
+        match (kind, bytes) {
+            (Kind::Pipe, Some(data)) if readiness & (HUP | ERR) != 0 => {
+                Verdict::Ready { flags: EV_EOF, fflags: 0, data }
+            }
+            (Kind::Pipe, Some(0)) => self.look_again(index),
+            (Kind::Stream, None) => match connections_waiting(fd) {
+                0 if readiness & IN == 0 => Verdict::Damp,
+                0 => Verdict::Nothing,
+                waiting => Verdict::data(waiting),
+            },
+            (Kind::Stream, Some(data)) => {
+                if readiness & (HUP | ERR | PEER_SHUT) == HUP {
+                    // Never connected: for kqueue there is nothing to say of it.
+                    return Verdict::Damp;
+                }
+                if readiness & (HUP | PEER_SHUT) != 0 {
+                    let fflags = if readiness & ERR != 0 { pending_error(fd) } else { 0 };
+                    return Verdict::Ready { flags: EV_EOF, fflags, data };
+                }
+                match low_water {
+                    Some(mark) if data < mark => Verdict::Damp,
+                    None if data == 0 && readiness & ERR == 0 => self.look_again(index),
+                    _ => Verdict::data(data),
+                }
+            }
+            (Kind::Datagram, Some(data)) => match low_water {
+                _ if readiness & (PEER_SHUT | HUP) != 0 => Verdict::Ready { flags: EV_EOF, fflags: 0, data },
+                Some(mark) if data < mark && readiness & ERR == 0 => Verdict::Damp,
+                _ => Verdict::data(data),
+            },
+            (Kind::Queue, _) => Verdict::data(registry::find(fd).map_or(1, |queue| queue.pending())),
+            (_, bytes) => {
+                let flags = if readiness & HUP != 0 { EV_EOF } else { 0 };
+                Verdict::Ready { flags, fflags: 0, data: bytes.unwrap_or(1) }
+            }
+        }
+    }
+
+    /// Epoll called the file readable, but it has no bytes: somebody read them, or the number is another file's.
+    fn look_again(&mut self, index: Index) -> Verdict {
+        if let Err(libc::ENOENT | libc::EBADF) = self.renew(index) {
+            return Verdict::Stale;
+        }
+        let fd = self.knotes[index].ident as RawFd;
+        if sys::poll_now(fd, libc::POLLIN) & libc::POLLIN == 0 {
+            return Verdict::Nothing;
+        }
+        sys::bytes_to_read(fd).map_or(Verdict::Nothing, |bytes| Verdict::data(i64::from(bytes)))
+    }
+
+    fn judge_write(&mut self, index: Index, readiness: u32) -> Verdict {
+        let knote = &self.knotes[index];
+        let fd = knote.ident as RawFd;
+        let low_water = (knote.asked_fflags & NOTE_LOWAT != 0).then_some(knote.asked_data);
+        let kind = self.kind(index);
+        let room = match kind {
+            Kind::Pipe => pipe_room(fd),
+            Kind::Stream | Kind::Datagram => socket_room(fd),
+            _ => Ok(1),
+        };
+        let data = match room {
+            Ok(room) => room,
+            Err(libc::EBADF) => return Verdict::Stale,
+            Err(_) => 1,
+        };
+        match kind {
+            // The reader is gone, and with it the knote on FreeBSD.
+            Kind::Pipe if readiness & ERR != 0 => Verdict::Ready { flags: EV_EOF | EV_ONESHOT, fflags: 0, data },
+            Kind::Stream if readiness & (HUP | ERR) != 0 => {
+                if readiness & ERR != 0 {
+                    let fflags = pending_error(fd);
+                    let flags = if readiness & HUP != 0 { EV_EOF } else { 0 };
+                    return Verdict::Ready { flags, fflags, data };
+                }
+                // A peer that closed has also shut its side; a socket that was never connected has none.
+                if sys::poll_now(fd, libc::POLLRDHUP) & libc::POLLRDHUP == 0 {
+                    return Verdict::Damp;
+                }
+                Verdict::Ready { flags: EV_EOF, fflags: 0, data }
+            }
+            Kind::Stream | Kind::Datagram if low_water.is_some_and(|mark| data < mark) => Verdict::Damp,
+            _ if readiness & HUP != 0 => Verdict::Ready { flags: EV_EOF, fflags: 0, data },
+            _ => Verdict::data(data),
+        }
+    }
+}
+
+fn kind_of(fd: RawFd) -> Kind {
+    let Ok(status) = sys::status_of(fd) else { return Kind::Other };
+    match status.st_mode & libc::S_IFMT {
+        libc::S_IFIFO => Kind::Pipe,
+        libc::S_IFSOCK => match sys::socket_int(fd, libc::SO_TYPE) {
+            Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET) => Kind::Stream,
+            _ => Kind::Datagram,
+        },
+        _ => Kind::Other,
+    }
+}
+
+fn pipe_room(fd: RawFd) -> Result<i64> {
+    Ok(i64::from(sys::pipe_size(fd)? - sys::bytes_to_read(fd)?).max(0))
+}
+
+/// The room in a socket's send buffer. What it holds is counted with the kernel's overhead, so that nothing may seem
+/// to be left although the socket is writable: then it is one byte.
+fn socket_room(fd: RawFd) -> Result<i64> {
+    let size = sys::socket_int(fd, libc::SO_SNDBUF)?;
+    Ok(i64::from(size - sys::bytes_unsent(fd)?).max(1))
+}
+
+/// The connections that a listening socket has waiting.
+fn connections_waiting(fd: RawFd) -> i64 {
+    const LISTEN: u8 = 10;
+    match sys::tcp_info(fd) {
+        Ok(info) if info.tcpi_state == LISTEN => i64::from(info.tcpi_unacked),
+        // Another family does not count them: one at least, since it is ready.
+        _ => i64::from(sys::poll_now(fd, libc::POLLIN) & libc::POLLIN != 0),
+    }
+}
+
+/// The error that a socket has pending, inferred: reading it would take it from the program. 0 where it is not sure.
+fn pending_error(fd: RawFd) -> u32 {
+    const CLOSED: u8 = 7;
+    let errno = match sys::tcp_info(fd) {
+        // A round trip was measured, so there was a connection.
+        Ok(info) if info.tcpi_state == CLOSED && info.tcpi_rtt != 0 => libc::ECONNRESET,
+        Ok(info) if info.tcpi_state == CLOSED => libc::ECONNREFUSED,
+        Ok(_) => 0,
+        Err(_) => match sys::socket_int(fd, libc::SO_DOMAIN) {
+            Ok(libc::AF_UNIX) => libc::ECONNRESET,
+            _ => 0,
+        },
+    };
+    errno as u32
+}

@@ -1,0 +1,543 @@
+//! The queue: changes are applied to its knotes, and its events are harvested from epoll.
+
+use core::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::knote::{Index, Key, Knote, Knotes, Source};
+use super::ready::{Ready, Token};
+use super::sys::{self, Result, Wait};
+use super::timer::{Clocks, MONOTONIC, REALTIME};
+use super::{constants::*, kevent, registry, timespec};
+
+/// The keys of the queue's own entries; no knote has them.
+pub(super) const TOKEN: Key = Key::MAX;
+const INNER: Key = Key::MAX - 1;
+pub(super) const CLOCKS: [Key; 2] = [Key::MAX - 2, Key::MAX - 3];
+
+/// How many entries are fetched from epoll at once.
+const HARVEST: usize = 256;
+/// How often a call that must not wait looks again, when all that it fetched came to nothing.
+const MAX_FRUITLESS: u32 = 64;
+
+pub(super) struct Queue {
+    /// The number that the program has: the epoll instance itself.
+    epoll: RawFd,
+    state: Mutex<State>,
+}
+
+/// What the queue's lock guards. It is held while changes are applied and events are made, never while waiting.
+pub(super) struct State {
+    epoll: RawFd,
+    /// The number was closed: it may be another file by now, and no call may be made on it.
+    closed: bool,
+    pub(super) knotes: Knotes,
+    pub(super) ready: Ready,
+    pub(super) token: Option<Token>,
+    /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
+    inner: Option<OwnedFd>,
+    pub(super) clocks: Clocks,
+    /// Counts the calls that fetched events.
+    harvest: u64,
+}
+
+/// A caller's event list, and how much of it is filled.
+pub(super) struct EventList {
+    list: *mut kevent,
+    room: usize,
+    length: usize,
+}
+
+impl EventList {
+    /// # Safety
+    /// `list` must be valid for writing `room` entries for as long as the value lives.
+    pub(super) unsafe fn new(list: *mut kevent, room: usize) -> EventList {
+        EventList { list, room, length: 0 }
+    }
+
+    fn room(&self) -> usize {
+        self.room - self.length
+    }
+
+    fn push(&mut self, event: kevent) {
+        debug_assert!(self.length < self.room);
+        if self.length < self.room {
+            // SAFETY: within the list, by `new`'s contract.
+            unsafe { self.list.add(self.length).write(event) };
+            self.length += 1;
+        }
+    }
+}
+
+impl Queue {
+    /// Makes a queue and gives its number.
+    pub(super) fn create(cloexec: bool) -> Result<RawFd> {
+        let epoll = sys::epoll_create(cloexec)?;
+        let number = epoll.as_raw_fd();
+        registry::insert(number, Arc::new(Queue { epoll: number, state: Mutex::new(State::new(number)) }))?;
+        Ok(epoll.into_raw_fd())
+    }
+
+    /// Closes the number under the lock, so that no call on it can be under way.
+    pub(super) fn close(number: RawFd) -> Result<()> {
+        let queue = registry::remove(number);
+        let mut state = queue.as_ref().map(|queue| queue.state.lock());
+        if let Some(state) = &mut state {
+            state.closed = true;
+        }
+        sys::close(number)
+    }
+
+    /// The number was closed without this crate, and is another file now.
+    pub(super) fn number_is_gone(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// Whether the number still is this queue, and has not become something else behind its back.
+    pub(super) fn has_its_number(&self) -> bool {
+        // A queue that is busy in another thread is there; waiting for it could be waiting for each other.
+        self.state.try_lock().map_or(true, |mut state| state.need_token().is_ok() && state.switch_token().is_ok())
+    }
+
+    /// How many events it could give at least, for an outer queue that watches it; 1 where it is not known.
+    pub(super) fn pending(&self) -> i64 {
+        self.state.try_lock().map_or(1, |state| (state.ready.len() as i64).max(1))
+    }
+
+    /// kevent(2).
+    ///
+    /// # Safety
+    /// `changes` must be valid for reading `nchanges` entries and `events` for writing `nevents`; they may be the
+    /// same array. `timeout` must be null or valid for reading.
+    pub(super) unsafe fn kevent(
+        &self,
+        changes: *const kevent,
+        nchanges: usize,
+        events: *mut kevent,
+        nevents: usize,
+        timeout: *const timespec,
+    ) -> Result<usize> {
+        // SAFETY: the caller's promise.
+        let mut list = unsafe { EventList::new(events, nevents) };
+        if nchanges > 0 {
+            if changes.is_null() {
+                return Err(libc::EFAULT);
+            }
+            let mut state = self.state.lock();
+            // SAFETY: the caller's promise.
+            let applied = unsafe { state.apply(changes, nchanges, &mut list) };
+            let shown = state.settle_after_changes();
+            match applied? {
+                Applied::NoRoomForReceipt => return Ok(0),
+                Applied::All => {}
+            }
+            shown?;
+        }
+        if list.length > 0 || nevents == 0 {
+            if nchanges == 0 && !sys::is_open(self.epoll) {
+                return Err(libc::EBADF);
+            }
+            return Ok(list.length);
+        }
+        if events.is_null() {
+            return Err(libc::EFAULT);
+        }
+        // SAFETY: null or valid, by the caller's promise.
+        let wait = wait_of(unsafe { timeout.as_ref() })?;
+        self.scan(&mut list, wait)
+    }
+
+    /// Waits until there are events, and makes them.
+    fn scan(&self, list: &mut EventList, wait: Wait) -> Result<usize> {
+        let deadline = match wait {
+            Wait::For(nanos) => Some(sys::now(libc::CLOCK_MONOTONIC).saturating_add(nanos)),
+            Wait::No | Wait::Forever => None,
+        };
+        let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
+        let mut wait = wait;
+        let mut harvest = None;
+        let mut fruitless = 0;
+        loop {
+            let asked = list.room().min(HARVEST);
+            let entries = match sys::epoll_wait(self.epoll, &mut buffer[..asked], wait) {
+                Ok(count) => initialised(&buffer[..count]),
+                Err(_) if list.length > 0 => return Ok(list.length),
+                // The number is open, but no epoll instance (any more).
+                Err(libc::EINVAL) => return Err(libc::EBADF),
+                Err(errno) => return Err(errno),
+            };
+            if !entries.is_empty() {
+                let mut state = self.state.lock();
+                let harvest = *harvest.get_or_insert_with(|| state.next_harvest());
+                let before = list.length;
+                state.harvest(entries, harvest, list);
+                let more_may_be_ready = entries.len() == asked && list.room() > 0;
+                if list.length > before && more_may_be_ready {
+                    wait = Wait::No;
+                    continue;
+                }
+                if list.length == 0 {
+                    if state.closed {
+                        return Err(libc::EBADF);
+                    }
+                    // Entries that came to nothing may have hidden others.
+                    if wait == Wait::No && more_may_be_ready && fruitless < MAX_FRUITLESS {
+                        fruitless += 1;
+                        continue;
+                    }
+                }
+            }
+            if list.length > 0 {
+                return Ok(list.length);
+            }
+            match (wait, deadline) {
+                (Wait::Forever, _) => {}
+                (Wait::For(_), Some(deadline)) => {
+                    let left = deadline.saturating_sub(sys::now(libc::CLOCK_MONOTONIC));
+                    if left == 0 {
+                        return Ok(0);
+                    }
+                    wait = Wait::For(left);
+                }
+                _ => return Ok(0),
+            }
+        }
+    }
+}
+
+fn initialised(entries: &[MaybeUninit<libc::epoll_event>]) -> &[libc::epoll_event] {
+    // SAFETY: called with as many entries as epoll_wait said that it filled.
+    unsafe { &*(entries as *const [MaybeUninit<libc::epoll_event>] as *const [libc::epoll_event]) }
+}
+
+/// How long a timeout is; EINVAL where it is none.
+fn wait_of(timeout: Option<&timespec>) -> Result<Wait> {
+    let Some(timeout) = timeout else { return Ok(Wait::Forever) };
+    let (seconds, nanos) = (i64::from(timeout.tv_sec), i64::from(timeout.tv_nsec));
+    if seconds < 0 || !(0..sys::NANOS_PER_SEC as i64).contains(&nanos) {
+        return Err(libc::EINVAL);
+    }
+    if seconds == 0 && nanos == 0 {
+        return Ok(Wait::No);
+    }
+    // What FreeBSD takes for endless.
+    if seconds > i64::from(i32::MAX) {
+        return Ok(Wait::Forever);
+    }
+    Ok(Wait::For(seconds as u64 * sys::NANOS_PER_SEC + nanos as u64))
+}
+
+/// How far a change list was applied, where no change failed for want of room.
+enum Applied {
+    All,
+    /// A receipt found no room in the event list: FreeBSD ends the call there, with success.
+    NoRoomForReceipt,
+}
+
+/// Which of the queue's epoll instances has an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Set {
+    Outer,
+    Inner,
+}
+
+impl State {
+    fn new(epoll: RawFd) -> State {
+        State {
+            epoll,
+            closed: false,
+            knotes: Knotes::new(),
+            ready: Ready::new(),
+            token: None,
+            inner: None,
+            clocks: Clocks::new(),
+            harvest: 0,
+        }
+    }
+
+    /// epoll_ctl on the queue's number.
+    pub(super) fn ctl(&self, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
+        if self.closed {
+            return Err(libc::EBADF);
+        }
+        sys::epoll_ctl(self.epoll, operation, fd, interest, key)
+    }
+
+    /// epoll_ctl on one of the two sets; the inner one is made when it is first needed.
+    pub(super) fn ctl_in(&mut self, set: Set, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
+        if set == Set::Outer {
+            return self.ctl(operation, fd, interest, key);
+        }
+        let inner = match &self.inner {
+            Some(inner) => inner.as_raw_fd(),
+            None => {
+                let inner = sys::epoll_create(true)?;
+                self.ctl(libc::EPOLL_CTL_ADD, inner.as_raw_fd(), libc::EPOLLIN as u32, INNER)?;
+                self.inner.insert(inner).as_raw_fd()
+            }
+        };
+        sys::epoll_ctl(inner, operation, fd, interest, key)
+    }
+
+    /// Whether the number is the queue's own.
+    pub(super) fn is(&self, number: RawFd) -> bool {
+        !self.closed && self.epoll == number
+    }
+
+    /// The descriptor of a set, if it is there.
+    pub(super) fn set(&self, set: Set) -> Option<RawFd> {
+        match set {
+            Set::Outer => (!self.closed).then_some(self.epoll),
+            Set::Inner => self.inner.as_ref().map(AsRawFd::as_raw_fd),
+        }
+    }
+
+    /// Puts a fresh, empty epoll instance in the place of a set, with the queue's own entries in it.
+    ///
+    /// Waiters that are blocked on the old one must be woken by its token first; a poller outside that had the
+    /// queue's number in a set of its own loses it.
+    pub(super) fn replace_set(&mut self, set: Set) -> Result<()> {
+        let fresh = sys::epoll_create(true)?;
+        if set == Set::Inner {
+            self.inner = None;
+            self.ctl(libc::EPOLL_CTL_ADD, fresh.as_raw_fd(), libc::EPOLLIN as u32, INNER)?;
+            self.inner = Some(fresh);
+            return Ok(());
+        }
+        if self.closed {
+            return Err(libc::EBADF);
+        }
+        let own = [self.inner.as_ref().map(|inner| (inner.as_raw_fd(), libc::EPOLLIN as u32, INNER)), self.token_entry()];
+        let own = own.into_iter().chain(self.clock_entries()).flatten();
+        for (fd, interest, key) in own {
+            sys::epoll_ctl(fresh.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, interest, key)?;
+        }
+        self.wake_all()?;
+        sys::take_over(&fresh, self.epoll)
+    }
+
+    /// Applies changes in order; errors and receipts go to the event list while it has room.
+    ///
+    /// # Safety
+    /// `changes` must be valid for reading `count` entries; it may be the array of `list`.
+    unsafe fn apply(&mut self, changes: *const kevent, count: usize, list: &mut EventList) -> Result<Applied> {
+        for position in 0..count {
+            // SAFETY: within the list. Read before its outcome is written, which goes to this place or an earlier one.
+            let mut change = unsafe { changes.add(position).read() };
+            // FreeBSD skips an entry without a filter.
+            if change.filter == 0 {
+                continue;
+            }
+            change.flags &= !EV_SYSFLAGS;
+            let outcome = self.register(&mut change);
+            if outcome.is_ok() && change.flags & EV_RECEIPT == 0 {
+                continue;
+            }
+            if list.room() == 0 {
+                return outcome.map(|()| Applied::NoRoomForReceipt);
+            }
+            change.flags = EV_ERROR;
+            change.data = i64::from(outcome.err().unwrap_or(0));
+            list.push(change);
+        }
+        Ok(Applied::All)
+    }
+
+    /// Applies one change. A knote that is made takes fflags and data out of it, as receipts show.
+    fn register(&mut self, change: &mut kevent) -> Result<()> {
+        if change.flags & (EV_ENABLE | EV_DISABLE) == EV_ENABLE | EV_DISABLE {
+            return Err(libc::EINVAL);
+        }
+        if change.flags & (EV_ADD | EV_KEEPUDATA) == EV_ADD | EV_KEEPUDATA {
+            return Err(libc::EINVAL);
+        }
+        let is_descriptor = match change.filter {
+            EVFILT_READ | EVFILT_WRITE | EVFILT_VNODE | EVFILT_PROCDESC | EVFILT_EMPTY => true,
+            EVFILT_AIO | EVFILT_PROC | EVFILT_SIGNAL | EVFILT_TIMER | EVFILT_FS | EVFILT_LIO | EVFILT_USER
+            | EVFILT_SENDFILE => false,
+            _ => return Err(libc::EINVAL),
+        };
+        if is_descriptor && change.ident > i32::MAX as usize {
+            return Err(libc::EBADF);
+        }
+        if let Some(index) = self.knotes.find(change.filter, change.ident) {
+            match self.modify(index, change) {
+                // The knote's file was closed, and its number is another file's now: there is no such knote.
+                Err(libc::ENOENT) if is_descriptor && change.flags & EV_ADD != 0 => {}
+                outcome => return outcome,
+            }
+        } else if change.flags & EV_ADD == 0 {
+            let open = !is_descriptor || sys::is_open(change.ident as RawFd);
+            return Err(if open { libc::ENOENT } else { libc::EBADF });
+        }
+        self.attach(change)?;
+        change.fflags = 0;
+        change.data = 0;
+        Ok(())
+    }
+
+    fn attach(&mut self, change: &kevent) -> Result<()> {
+        match change.filter {
+            EVFILT_READ | EVFILT_WRITE => self.attach_descriptor(change),
+            EVFILT_TIMER => self.attach_timer(change),
+            EVFILT_USER => self.attach_user(change),
+            EVFILT_PROC => self.attach_process(change),
+            _ if matches!(change.filter, EVFILT_VNODE | EVFILT_EMPTY) && !sys::is_open(change.ident as RawFd) => {
+                Err(libc::EBADF)
+            }
+            _ => Err(libc::ENOTSUP),
+        }
+    }
+
+    /// Adds a knote to the table.
+    pub(super) fn insert(&mut self, change: &kevent, source: Source) -> Result<Index> {
+        self.knotes.insert(Knote::new(change, source)).map_err(|_| libc::ENOMEM)
+    }
+
+    /// Applies a change to a knote that is there.
+    fn modify(&mut self, index: Index, change: &kevent) -> Result<()> {
+        if change.flags & EV_DELETE != 0 {
+            return self.delete(index);
+        }
+        let knote = &mut self.knotes[index];
+        if change.flags & EV_FORCEONESHOT != 0 {
+            knote.flags |= EV_ONESHOT;
+            knote.forced = true;
+        }
+        if change.flags & EV_ENABLE != 0 {
+            knote.disabled = false;
+        } else if change.flags & EV_DISABLE != 0 {
+            knote.disabled = true;
+        }
+        if change.flags & EV_KEEPUDATA == 0 {
+            knote.udata = change.udata;
+        }
+        match &knote.source {
+            Source::Descriptor(_) => self.modify_descriptor(index, change)?,
+            Source::Timer(_) => self.modify_timer(index, change),
+            Source::User { .. } => self.modify_user(index, change),
+            Source::Process { .. } => self.modify_process(index, change)?,
+        }
+        let knote = &self.knotes[index];
+        if knote.disabled {
+            self.ready.remove(&mut self.knotes, index);
+        } else if knote.forced {
+            self.need_token()?;
+            self.ready.push(&mut self.knotes, index);
+        }
+        Ok(())
+    }
+
+    /// Deletes a knote, telling where its descriptor was no longer the file that it was added for.
+    fn delete(&mut self, index: Index) -> Result<()> {
+        let outcome = self.remove_entry(index);
+        self.forget(index);
+        outcome
+    }
+
+    /// Deletes a knote after its last event.
+    pub(super) fn finish(&mut self, index: Index) {
+        // A descriptor that was closed in the meantime takes its entry along.
+        let _ = self.remove_entry(index);
+        self.forget(index);
+    }
+
+    /// Takes a knote out of the table, whose epoll entry is gone or about to go.
+    pub(super) fn forget(&mut self, index: Index) {
+        self.ready.remove(&mut self.knotes, index);
+        self.clocks.remove(&mut self.knotes, index);
+        self.knotes.remove(index);
+    }
+
+    /// Makes epoll and the clocks agree with the knotes, after changes.
+    fn settle_after_changes(&mut self) -> Result<()> {
+        self.arm_clocks()?;
+        // Also where nothing is to be switched: a queue whose number was closed must not take changes silently.
+        match self.token {
+            Some(_) => self.switch_token().map_err(|_| libc::EBADF),
+            None => Ok(()),
+        }
+    }
+
+    fn next_harvest(&mut self) -> u64 {
+        self.harvest += 1;
+        self.harvest
+    }
+
+    /// Makes events of the entries that epoll gave.
+    fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u64, list: &mut EventList) {
+        let mut inner = false;
+        for entry in entries {
+            match { entry.u64 } {
+                TOKEN => self.token_harvested(),
+                INNER => inner = true,
+                key if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
+                key if key == CLOCKS[REALTIME] => self.expire(REALTIME),
+                key => self.take(Set::Outer, key, entry.events, harvest, list),
+            }
+        }
+        if inner && list.room() > 0 {
+            self.harvest_inner(harvest, list);
+        }
+        self.deliver_ready(list);
+        // Both fail only where the number was closed by now; then nobody waits for what they show.
+        let _ = self.arm_clocks();
+        let _ = self.show_ready();
+    }
+
+    /// The inner set stands for all its entries with one: it gets the room that is left, less one for ready knotes.
+    fn harvest_inner(&mut self, harvest: u64, list: &mut EventList) {
+        let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return };
+        let kept_free = usize::from(self.ready.len() > 0);
+        let room = (list.room() - kept_free).clamp(1, HARVEST);
+        let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
+        let Ok(count) = sys::epoll_wait(inner, &mut buffer[..room], Wait::No) else { return };
+        for entry in initialised(&buffer[..count]) {
+            self.take(Set::Inner, entry.u64, entry.events, harvest, list);
+        }
+    }
+
+    /// Makes the event of one entry, if there is one.
+    fn take(&mut self, set: Set, key: Key, readiness: u32, harvest: u64, list: &mut EventList) {
+        let Some(index) = self.knotes.by_key(key) else {
+            return self.purge(set, key);
+        };
+        let knote = &mut self.knotes[index];
+        // Switched off, or delivered, since epoll gave the entry.
+        if knote.disabled || knote.harvest == harvest {
+            return;
+        }
+        let event = match knote.source {
+            Source::Descriptor(_) => self.take_descriptor(index, readiness),
+            Source::Process { .. } => self.take_process(index),
+            Source::Timer(_) | Source::User { .. } => None,
+        };
+        if let Some(event) = event {
+            if let Some(index) = self.knotes.by_key(key) {
+                self.knotes[index].harvest = harvest;
+            }
+            list.push(event);
+        }
+    }
+
+    /// Delivers the ready knotes, each once, while there is room.
+    fn deliver_ready(&mut self, list: &mut EventList) {
+        for _ in 0..self.ready.len() {
+            let Some(index) = self.ready.first().filter(|_| list.room() > 0) else { return };
+            self.ready.remove(&mut self.knotes, index);
+            let knote = &self.knotes[index];
+            if knote.forced {
+                list.push(knote.event());
+                self.finish(index);
+                continue;
+            }
+            match knote.source {
+                Source::Timer(_) => list.push(self.deliver_timer(index)),
+                Source::User { .. } => list.push(self.deliver_user(index)),
+                Source::Descriptor(_) | Source::Process { .. } => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The knotes that are ready without epoll knowing it (user events, timers, forced ones), in the order in which
+//! they became so, and the token by which epoll shows that there are some.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use super::knote::{Index, Key, Knotes, NONE};
+use super::queue::{State, TOKEN};
+use super::sys::{self, Result};
+
+/// A list through the knotes' own links: nothing to allocate, and a knote leaves from anywhere.
+pub(super) struct Ready {
+    first: Index,
+    last: Index,
+    length: usize,
+}
+
+impl Ready {
+    pub(super) const fn new() -> Ready {
+        Ready { first: NONE, last: NONE, length: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn first(&self) -> Option<Index> {
+        (self.first != NONE).then_some(self.first)
+    }
+
+    /// Appends a knote that is not in the list yet.
+    pub(super) fn push(&mut self, knotes: &mut Knotes, index: Index) {
+        if knotes[index].ready {
+            return;
+        }
+        let knote = &mut knotes[index];
+        knote.ready = true;
+        knote.ready_previous = self.last;
+        knote.ready_next = NONE;
+        match self.last {
+            NONE => self.first = index,
+            last => knotes[last].ready_next = index,
+        }
+        self.last = index;
+        self.length += 1;
+    }
+
+    /// Takes a knote out, if it is in the list.
+    pub(super) fn remove(&mut self, knotes: &mut Knotes, index: Index) {
+        if !knotes[index].ready {
+            return;
+        }
+        knotes[index].ready = false;
+        let (previous, next) = (knotes[index].ready_previous, knotes[index].ready_next);
+        match previous {
+            NONE => self.first = next,
+            previous => knotes[previous].ready_next = next,
+        }
+        match next {
+            NONE => self.last = previous,
+            next => knotes[next].ready_previous = previous,
+        }
+        self.length -= 1;
+    }
+}
+
+/// An eventfd that always reads as ready and is never read or written: its epoll entry is what is switched.
+///
+/// Edge-triggered, so that one waiter comes for it; whoever does looks after all ready knotes, and switches it on
+/// again where some are left.
+pub(super) struct Token {
+    fd: OwnedFd,
+    on: bool,
+}
+
+impl Token {
+    const ON: u32 = (libc::EPOLLIN | libc::EPOLLET) as u32;
+    const OFF: u32 = 0;
+}
+
+impl State {
+    /// Makes the token, which is needed as soon as a knote's readiness is not epoll's business.
+    pub(super) fn need_token(&mut self) -> Result<()> {
+        if self.token.is_none() {
+            let fd = sys::eventfd(1)?;
+            self.ctl(libc::EPOLL_CTL_ADD, fd.as_raw_fd(), Token::OFF, TOKEN)?;
+            self.token = Some(Token { fd, on: false });
+        }
+        Ok(())
+    }
+
+    /// Makes epoll show what the list of ready knotes says.
+    pub(super) fn show_ready(&mut self) -> Result<()> {
+        let wanted = self.ready.len() != 0;
+        match &self.token {
+            Some(token) if token.on != wanted => self.switch_token(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the token's entry as it should be, also where it is so already: the queue's number answers for itself.
+    pub(super) fn switch_token(&mut self) -> Result<()> {
+        let on = self.ready.len() != 0;
+        let Some(token) = &mut self.token else { return Ok(()) };
+        token.on = on;
+        let (fd, interest) = (token.fd.as_raw_fd(), if on { Token::ON } else { Token::OFF });
+        self.ctl(libc::EPOLL_CTL_MOD, fd, interest, TOKEN)
+    }
+
+    /// The token's entry, as it should be in a set.
+    pub(super) fn token_entry(&self) -> Option<(RawFd, u32, Key)> {
+        let token = self.token.as_ref()?;
+        Some((token.fd.as_raw_fd(), if token.on { Token::ON } else { Token::OFF }, TOKEN))
+    }
+
+    /// Wakes every waiter of the queue, and goes on doing so.
+    pub(super) fn wake_all(&mut self) -> Result<()> {
+        self.need_token()?;
+        match &self.token {
+            Some(token) => self.ctl(
+                libc::EPOLL_CTL_MOD,
+                token.fd.as_raw_fd(),
+                libc::EPOLLIN as u32,
+                TOKEN,
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// The token's entry came up in a harvest, which an edge-triggered entry does once.
+    pub(super) fn token_harvested(&mut self) {
+        if let Some(token) = &mut self.token {
+            token.on = false;
+        }
+    }
+}

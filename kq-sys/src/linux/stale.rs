@@ -1,0 +1,90 @@
+//! Epoll entries of descriptors that were closed while a duplicate keeps the file open.
+//!
+//! kqueue forgets a knote when its descriptor is closed; epoll keeps the entry as long as the file is open anywhere,
+//! reports it, and lets nobody remove it who does not have the number for the file. Such an entry is noticed when it
+//! comes up, and removed then.
+
+use std::os::fd::RawFd;
+
+use super::knote::{Index, Key, Source};
+use super::queue::{Set, State};
+use super::sys::{self, Result};
+
+impl State {
+    /// The knote's number is no longer the file that its entry stands for.
+    pub(super) fn drop_stale(&mut self, index: Index) {
+        let key = self.knotes.key(index);
+        let set = self.set_of(index);
+        self.forget(index);
+        if let Some(set) = set {
+            self.purge(set, key);
+        }
+    }
+
+    /// An entry came up that belongs to no knote. It is gone from the set afterwards, or the set is a new one.
+    #[cold]
+    pub(super) fn purge(&mut self, set: Set, key: Key) {
+        let Some(epoll) = self.set(set) else { return };
+        // Deleted since epoll gave it, as usual.
+        let Some((number, nth)) = find_entry(epoll, key) else { return };
+        // It may be the file's own number again.
+        let removed = match descriptors().find(|fd| sys::is_entry(*fd, epoll, number, nth)) {
+            Some(fd) if fd == number => sys::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, number, 0, 0),
+            Some(fd) => sys::remove_by_other_name(epoll, number, fd),
+            None => Err(libc::ENOENT),
+        };
+        if removed.is_err() && find_entry(epoll, key).is_some() {
+            // Only another process has the file, or the kernel does not help: nothing can remove the entry.
+            let _ = self.rebuild(set);
+        }
+    }
+
+    /// Moves the entries of all knotes to a new set.
+    fn rebuild(&mut self, set: Set) -> Result<()> {
+        self.replace_set(set)?;
+        let indexes: Vec<Index> = self.knotes.indexes().collect();
+        for index in indexes {
+            if self.set_of(index) == Some(set) && self.add_again(index, set).is_err() {
+                // Its descriptor is closed: kqueue would have forgotten it long ago.
+                self.forget(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// The set that a knote's entry is in.
+    fn set_of(&self, index: Index) -> Option<Set> {
+        match &self.knotes[index].source {
+            Source::Descriptor(_) => self.entry_of(Some(index)),
+            Source::Process { .. } => Some(Set::Outer),
+            Source::Timer(_) | Source::User { .. } => None,
+        }
+    }
+}
+
+/// The number of the entry with the key, and how many entries with that number come before it.
+fn find_entry(epoll: RawFd, key: Key) -> Option<(RawFd, u32)> {
+    let list = std::fs::read_to_string(format!("/proc/self/fdinfo/{epoll}")).ok()?;
+    let mut seen: Vec<RawFd> = Vec::new();
+    for line in list.lines() {
+        // tfd:        5 events:       19 data: ffffffffffffffff  pos:0 ino:1 sdev:2
+        let mut words = line.split_ascii_whitespace();
+        if words.next() != Some("tfd:") {
+            continue;
+        }
+        let number = words.next()?.parse().ok()?;
+        let data = words.skip_while(|word| *word != "data:").nth(1)?;
+        if Key::from_str_radix(data, 16) == Ok(key) {
+            let nth = seen.iter().filter(|other| **other == number).count();
+            return Some((number, nth as u32));
+        }
+        seen.push(number);
+    }
+    None
+}
+
+/// The descriptors of this process.
+fn descriptors() -> impl Iterator<Item = RawFd> {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}

@@ -1,0 +1,331 @@
+//! The Linux system calls that the queue is made of, each with its errno as a result.
+
+use core::ffi::{c_int, c_void};
+use core::mem::{self, MaybeUninit};
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// An errno.
+pub(crate) type Errno = c_int;
+pub(crate) type Result<T> = core::result::Result<T, Errno>;
+
+pub(crate) const NANOS_PER_SEC: u64 = 1_000_000_000;
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+pub(crate) fn errno() -> Errno {
+    // SAFETY: the C library answers with the calling thread's own errno, which is always valid to read.
+    unsafe { *libc::__errno_location() }
+}
+
+pub(crate) fn set_errno(errno: Errno) {
+    // SAFETY: as in `errno`; writing it is what every C function does.
+    unsafe { *libc::__errno_location() = errno }
+}
+
+fn check(result: c_int) -> Result<c_int> {
+    if result < 0 {
+        Err(errno())
+    } else {
+        Ok(result)
+    }
+}
+
+fn owned(result: c_int) -> Result<OwnedFd> {
+    // SAFETY: called only with the result of a call that makes a descriptor, which nobody else has.
+    check(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+pub(crate) fn epoll_create(cloexec: bool) -> Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    owned(unsafe { libc::epoll_create1(if cloexec { libc::EPOLL_CLOEXEC } else { 0 }) })
+}
+
+/// `EPOLL_CTL_ADD`, `EPOLL_CTL_MOD` or `EPOLL_CTL_DEL`.
+pub(crate) fn epoll_ctl(epoll: RawFd, operation: c_int, fd: RawFd, interest: u32, key: u64) -> Result<()> {
+    let mut event = libc::epoll_event { events: interest, u64: key };
+    // SAFETY: `event` lives across the call, which only reads it.
+    check(unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) }).map(drop)
+}
+
+/// How long to wait: not at all, without end, or so many nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    No,
+    Forever,
+    For(u64),
+}
+
+static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
+
+/// Waits for entries of an epoll instance; may return 0 before a long time is over.
+pub(crate) fn epoll_wait(
+    epoll: RawFd,
+    events: &mut [MaybeUninit<libc::epoll_event>],
+    wait: Wait,
+) -> Result<usize> {
+    let list = events.as_mut_ptr().cast::<libc::epoll_event>();
+    let count = c_int::try_from(events.len()).unwrap_or(c_int::MAX);
+    let millis = match wait {
+        Wait::No => 0,
+        Wait::Forever => -1,
+        Wait::For(nanos) => {
+            // Whole milliseconds go the old way, which copies no struct; so does everything on a kernel before 5.11.
+            let whole = nanos % NANOS_PER_MILLI == 0 && nanos / NANOS_PER_MILLI <= c_int::MAX as u64;
+            if !whole && !NO_PWAIT2.load(Ordering::Relaxed) {
+                match epoll_pwait2(epoll, list, count, nanos) {
+                    Err(libc::ENOSYS) => NO_PWAIT2.store(true, Ordering::Relaxed),
+                    result => return result,
+                }
+            }
+            c_int::try_from(nanos.div_ceil(NANOS_PER_MILLI)).unwrap_or(c_int::MAX)
+        }
+    };
+    // SAFETY: `list` has room for `count` entries.
+    check(unsafe { libc::epoll_wait(epoll, list, count, millis) }).map(|n| n as usize)
+}
+
+fn epoll_pwait2(epoll: RawFd, list: *mut libc::epoll_event, count: c_int, nanos: u64) -> Result<usize> {
+    // The kernel's own timespec, 64 bits wide on every architecture.
+    #[repr(C)]
+    struct KernelTimespec {
+        seconds: i64,
+        nanos: i64,
+    }
+    let time = KernelTimespec {
+        seconds: (nanos / NANOS_PER_SEC) as i64,
+        nanos: (nanos % NANOS_PER_SEC) as i64,
+    };
+    // SAFETY: `list` has room for `count` entries, `time` lives across the call, and no signal mask is given.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epoll,
+            list,
+            count,
+            &time as *const KernelTimespec,
+            core::ptr::null::<c_void>(),
+            0usize,
+        )
+    };
+    check(result as c_int).map(|n| n as usize)
+}
+
+pub(crate) fn eventfd(value: u32) -> Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    owned(unsafe { libc::eventfd(value, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
+}
+
+pub(crate) fn timerfd_create(clock: libc::clockid_t) -> Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    owned(unsafe { libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) })
+}
+
+/// Sets the timer to an absolute time in nanoseconds, or off.
+pub(crate) fn timerfd_set(timer: &OwnedFd, deadline: Option<u64>) -> Result<()> {
+    // SAFETY: an itimerspec is plain integers, for which zeros are valid.
+    let mut spec: libc::itimerspec = unsafe { mem::zeroed() };
+    if let Some(deadline) = deadline {
+        // All zeros would turn the timer off instead of making it due.
+        let deadline = deadline.max(1);
+        spec.it_value.tv_sec = libc::time_t::try_from(deadline / NANOS_PER_SEC).unwrap_or(libc::time_t::MAX);
+        spec.it_value.tv_nsec = (deadline % NANOS_PER_SEC) as _;
+    }
+    // SAFETY: `spec` lives across the call, and no old value is asked for.
+    check(unsafe {
+        libc::timerfd_settime(timer.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &spec, core::ptr::null_mut())
+    })
+    .map(drop)
+}
+
+/// The time of a clock in nanoseconds.
+pub(crate) fn now(clock: libc::clockid_t) -> u64 {
+    // SAFETY: a timespec is plain integers, for which zeros are valid.
+    let mut time: libc::timespec = unsafe { mem::zeroed() };
+    // SAFETY: `time` is valid for writing; the clocks that are used here always exist.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time.tv_sec as u64 * NANOS_PER_SEC + time.tv_nsec as u64
+}
+
+pub(crate) fn close(fd: RawFd) -> Result<()> {
+    // SAFETY: the number is the caller's to close, by the contract of `kq_sys::close`.
+    check(unsafe { libc::close(fd) }).map(drop)
+}
+
+/// Whether the number is open.
+pub(crate) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// FIONREAD: what can be read now.
+pub(crate) fn bytes_to_read(fd: RawFd) -> Result<c_int> {
+    let mut bytes: c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    check(unsafe { libc::ioctl(fd, libc::FIONREAD, &mut bytes) }).map(|_| bytes)
+}
+
+/// SIOCOUTQ: what has been written to a socket and is not delivered yet.
+pub(crate) fn bytes_unsent(fd: RawFd) -> Result<c_int> {
+    let mut bytes: c_int = 0;
+    // SAFETY: TIOCOUTQ, of which SIOCOUTQ is another name, writes one int.
+    check(unsafe { libc::ioctl(fd, libc::TIOCOUTQ, &mut bytes) }).map(|_| bytes)
+}
+
+pub(crate) fn pipe_size(fd: RawFd) -> Result<c_int> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) })
+}
+
+/// A socket option of plain integers. `T` must be valid with any bytes.
+fn socket_option<T: Copy>(fd: RawFd, level: c_int, name: c_int) -> Result<T> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    let mut size = mem::size_of::<T>() as libc::socklen_t;
+    // SAFETY: `value` has `size` bytes to write to.
+    check(unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &mut size) })?;
+    // SAFETY: zeroed before the call, and by this function's contract every pattern of bytes is a value of `T`.
+    Ok(unsafe { value.assume_init() })
+}
+
+pub(crate) fn socket_int(fd: RawFd, name: c_int) -> Result<c_int> {
+    socket_option(fd, libc::SOL_SOCKET, name)
+}
+
+pub(crate) fn tcp_info(fd: RawFd) -> Result<libc::tcp_info> {
+    socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO)
+}
+
+pub(crate) fn status_of(fd: RawFd) -> Result<libc::stat> {
+    let mut status = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: `status` is valid for writing.
+    check(unsafe { libc::fstat(fd, status.as_mut_ptr()) })?;
+    // SAFETY: a stat is plain integers, and was zeroed before the call filled it.
+    Ok(unsafe { status.assume_init() })
+}
+
+/// poll(2) of one descriptor without waiting.
+pub(crate) fn poll_now(fd: RawFd, events: i16) -> i16 {
+    let mut entry = libc::pollfd { fd, events, revents: 0 };
+    // SAFETY: one entry, which lives across the call.
+    unsafe { libc::poll(&mut entry, 1, 0) };
+    entry.revents
+}
+
+pub(crate) fn pidfd_open(pid: libc::pid_t) -> Result<OwnedFd> {
+    // SAFETY: takes no pointer. The kernel makes the descriptor close-on-exec.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)
+}
+
+/// The wait status of a zombie child behind a pidfd, which stays for the program to reap; `None` while it runs.
+pub(crate) fn peek_child_status(pidfd: RawFd) -> Result<Option<c_int>> {
+    const P_PIDFD: libc::idtype_t = 3;
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: `info` is valid for writing.
+    check(unsafe {
+        libc::waitid(
+            P_PIDFD,
+            pidfd as libc::id_t,
+            info.as_mut_ptr(),
+            libc::WEXITED | libc::WNOWAIT | libc::WNOHANG,
+        )
+    })?;
+    // SAFETY: a siginfo is plain integers, and was zeroed before the call.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: the fields of a siginfo that waitid fills; zero where no child was found.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    const CORE_DUMPED: c_int = 0x80;
+    Ok(Some(match info.si_code {
+        libc::CLD_EXITED => (status & 0xff) << 8,
+        libc::CLD_DUMPED => status | CORE_DUMPED,
+        _ => status,
+    }))
+}
+
+/// The wait status of a process that has been reaped, where the kernel keeps it (Linux 6.15).
+pub(crate) fn reaped_status(pidfd: RawFd) -> Option<c_int> {
+    /// `struct pidfd_info` in its first version.
+    #[repr(C)]
+    #[derive(Default)]
+    struct PidfdInfo {
+        mask: u64,
+        cgroup: u64,
+        ids: [u32; 11],
+        exit_code: i32,
+    }
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+    // _IOWR(0xff, 11, struct pidfd_info)
+    const PIDFD_GET_INFO: u32 = 3 << 30 | (mem::size_of::<PidfdInfo>() as u32) << 16 | 0xff << 8 | 11;
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the size of `info` is part of the request's number, and the kernel writes no more than that.
+    check(unsafe { libc::ioctl(pidfd, PIDFD_GET_INFO as _, &mut info) }).ok()?;
+    (info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
+}
+
+/// Makes `number` another name of the file behind `fresh`, keeping its close-on-exec flag.
+pub(crate) fn take_over(fresh: &OwnedFd, number: RawFd) -> Result<()> {
+    // SAFETY: takes no pointer.
+    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
+    let cloexec = if flags & libc::FD_CLOEXEC != 0 { libc::O_CLOEXEC } else { 0 };
+    // SAFETY: takes no pointer; the number is the queue's own.
+    check(unsafe { libc::dup3(fresh.as_raw_fd(), number, cloexec) }).map(drop)
+}
+
+/// kcmp(2): whether `fd` of this process is the file of entry number `nth` of the epoll instance's entries for
+/// `number`.
+pub(crate) fn is_entry(fd: RawFd, epoll: RawFd, number: RawFd, nth: u32) -> bool {
+    #[repr(C)]
+    struct EpollSlot {
+        epoll: u32,
+        number: u32,
+        nth: u32,
+    }
+    const KCMP_EPOLL_TFD: c_int = 7;
+    let slot = EpollSlot { epoll: epoll as u32, number: number as u32, nth };
+    // SAFETY: `slot` lives across the call.
+    unsafe {
+        let me = libc::getpid();
+        libc::syscall(libc::SYS_kcmp, me, me, KCMP_EPOLL_TFD, fd, &slot as *const EpollSlot) == 0
+    }
+}
+
+/// Removes an epoll entry whose number is not the file's any more, given another descriptor of the file.
+///
+/// It is done in a copy of the table of descriptors that only a short-lived thread has, so that the number changes
+/// for nobody else.
+pub(crate) fn remove_by_other_name(epoll: RawFd, number: RawFd, other: RawFd) -> Result<()> {
+    let blocked = SignalsBlocked::new();
+    let thread = std::thread::Builder::new().name("kq-stale".into()).spawn(move || {
+        // SAFETY: takes no pointer.
+        check(unsafe { libc::unshare(libc::CLONE_FILES) })?;
+        // SAFETY: takes no pointer; the number is this thread's own by now.
+        check(unsafe { libc::dup2(other, number) })?;
+        epoll_ctl(epoll, libc::EPOLL_CTL_DEL, number, 0, 0)
+    });
+    drop(blocked);
+    thread.map_err(|_| libc::EAGAIN)?.join().unwrap_or(Err(libc::EAGAIN))
+}
+
+/// While it lives, the calling thread has all signals blocked, and so have the threads that it starts.
+struct SignalsBlocked(libc::sigset_t);
+
+impl SignalsBlocked {
+    fn new() -> SignalsBlocked {
+        let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
+        let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: both sets are valid for writing, and filled before they are read.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            SignalsBlocked(before.assume_init())
+        }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the mask that `new` read.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, core::ptr::null_mut()) };
+    }
+}

@@ -1,0 +1,286 @@
+//! EVFILT_TIMER: deadlines in one heap for each clock, and one timerfd for the earliest of them.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use super::knote::{Index, Key, Knotes, Source, NONE};
+use super::queue::{State, CLOCKS};
+use super::sys::{self, Result};
+use super::{constants::*, kevent};
+
+/// The clocks by their place in `Clocks`.
+pub(super) const MONOTONIC: usize = 0;
+pub(super) const REALTIME: usize = 1;
+const CLOCK_IDS: [libc::clockid_t; 2] = [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME];
+
+/// Setting a timerfd fires its edge-triggered entry anew, so that it is never read.
+const INTEREST: u32 = (libc::EPOLLIN | libc::EPOLLET) as u32;
+
+/// Later than any clock gets: three centuries of nanoseconds, and no sum of two of them overflows.
+const NEVER: u64 = i64::MAX as u64;
+
+/// What a timer knote knows of time.
+///
+/// An enabled timer is in the heap until it is due, then among the ready knotes until it is delivered. How often a
+/// periodic timer came due is computed at delivery, so that nothing happens in between.
+pub(super) struct Timer {
+    clock: usize,
+    /// When it is due, in nanoseconds of its clock.
+    next: u64,
+    /// Zero for an absolute time, which comes once.
+    period: u64,
+    /// Where it stands in its clock's heap.
+    place: u32,
+}
+
+struct Clock {
+    timerfd: Option<OwnedFd>,
+    /// A binary heap of deadlines, the earliest first.
+    heap: Vec<(u64, Index)>,
+    /// What the timerfd is set to.
+    armed: Option<u64>,
+}
+
+pub(super) struct Clocks([Clock; 2]);
+
+impl Clocks {
+    pub(super) const fn new() -> Clocks {
+        const CLOCK: Clock = Clock { timerfd: None, heap: Vec::new(), armed: None };
+        Clocks([CLOCK; 2])
+    }
+
+    fn insert(&mut self, knotes: &mut Knotes, index: Index) {
+        let Some(timer) = timer_of(knotes, index) else { return };
+        if timer.place != NONE || timer.next >= NEVER {
+            return;
+        }
+        let (clock, entry) = (timer.clock, (timer.next, index));
+        let heap = &mut self.0[clock].heap;
+        heap.push(entry);
+        let last = heap.len() - 1;
+        sift_up(heap, knotes, last);
+    }
+
+    /// Takes a knote out of its clock's heap, if it is in one.
+    pub(super) fn remove(&mut self, knotes: &mut Knotes, index: Index) {
+        let Some(timer) = timer_of(knotes, index) else { return };
+        let place = core::mem::replace(&mut timer.place, NONE);
+        if place == NONE {
+            return;
+        }
+        let place = place as usize;
+        let heap = &mut self.0[timer.clock].heap;
+        heap.swap_remove(place);
+        if place < heap.len() {
+            sift_down(heap, knotes, place);
+            sift_up(heap, knotes, place);
+        }
+    }
+
+    fn due(&self, clock: usize, now: u64) -> Option<Index> {
+        self.0[clock].heap.first().filter(|(deadline, _)| *deadline <= now).map(|(_, index)| *index)
+    }
+}
+
+fn timer_of(knotes: &mut Knotes, index: Index) -> Option<&mut Timer> {
+    match &mut knotes[index].source {
+        Source::Timer(timer) => Some(timer),
+        _ => None,
+    }
+}
+
+fn set_place(heap: &[(u64, Index)], knotes: &mut Knotes, place: usize) {
+    if let Some(timer) = timer_of(knotes, heap[place].1) {
+        timer.place = place as u32;
+    }
+}
+
+fn sift_up(heap: &mut [(u64, Index)], knotes: &mut Knotes, mut place: usize) {
+    while place > 0 {
+        let parent = (place - 1) / 2;
+        if heap[parent].0 <= heap[place].0 {
+            break;
+        }
+        heap.swap(parent, place);
+        set_place(heap, knotes, place);
+        place = parent;
+    }
+    set_place(heap, knotes, place);
+}
+
+fn sift_down(heap: &mut [(u64, Index)], knotes: &mut Knotes, mut place: usize) {
+    loop {
+        let mut least = place;
+        for child in [2 * place + 1, 2 * place + 2] {
+            if child < heap.len() && heap[child].0 < heap[least].0 {
+                least = child;
+            }
+        }
+        if least == place {
+            break;
+        }
+        heap.swap(least, place);
+        set_place(heap, knotes, place);
+        place = least;
+    }
+    set_place(heap, knotes, place);
+}
+
+/// When a timer is due, from a change's fflags and data; EINVAL where they make no sense.
+fn schedule(fflags: u32, data: i64, one_shot: bool) -> Result<Timer> {
+    const UNITS: u32 = NOTE_SECONDS | NOTE_MSECONDS | NOTE_USECONDS | NOTE_NSECONDS;
+    if data < 0 || fflags & !(UNITS | NOTE_ABSTIME) != 0 {
+        return Err(libc::EINVAL);
+    }
+    let nanos_per_unit: u64 = match fflags & UNITS {
+        NOTE_SECONDS => sys::NANOS_PER_SEC,
+        0 | NOTE_MSECONDS => 1_000_000,
+        NOTE_USECONDS => 1_000,
+        NOTE_NSECONDS => 1,
+        _ => return Err(libc::EINVAL),
+    };
+    // A period of nothing would never let anything else happen.
+    let units = if one_shot { data as u64 } else { data.max(1) as u64 };
+    let nanos = units.saturating_mul(nanos_per_unit).min(NEVER);
+    if fflags & NOTE_ABSTIME == 0 {
+        let next = (sys::now(libc::CLOCK_MONOTONIC) + nanos).min(NEVER);
+        return Ok(Timer { clock: MONOTONIC, next, period: nanos, place: NONE });
+    }
+    let booted = sys::now(libc::CLOCK_REALTIME).saturating_sub(sys::now(libc::CLOCK_BOOTTIME));
+    // FreeBSD counts an absolute time from the boot, and refuses what comes out negative.
+    if nanos < booted {
+        return Err(libc::EINVAL);
+    }
+    Ok(Timer { clock: REALTIME, next: nanos, period: 0, place: NONE })
+}
+
+impl State {
+    pub(super) fn attach_timer(&mut self, change: &kevent) -> Result<()> {
+        let timer = schedule(change.fflags, change.data, change.flags & EV_ONESHOT != 0)?;
+        self.need_token()?;
+        self.need_clock(timer.clock)?;
+        let relative = timer.clock == MONOTONIC;
+        let index = self.insert(change, Source::Timer(timer))?;
+        if relative {
+            self.knotes[index].flags |= EV_CLEAR;
+        }
+        self.run_timer(index);
+        Ok(())
+    }
+
+    fn need_clock(&mut self, clock: usize) -> Result<()> {
+        if self.clocks.0[clock].timerfd.is_none() {
+            let timerfd = sys::timerfd_create(CLOCK_IDS[clock])?;
+            self.ctl(libc::EPOLL_CTL_ADD, timerfd.as_raw_fd(), INTEREST, CLOCKS[clock])?;
+            self.clocks.0[clock].timerfd = Some(timerfd);
+        }
+        Ok(())
+    }
+
+    /// The entries of the timerfds, as they should be in a set.
+    pub(super) fn clock_entries(&self) -> [Option<(RawFd, u32, Key)>; 2] {
+        [MONOTONIC, REALTIME].map(|clock| {
+            let timerfd = self.clocks.0[clock].timerfd.as_ref()?;
+            Some((timerfd.as_raw_fd(), INTEREST, CLOCKS[clock]))
+        })
+    }
+
+    /// An EV_ADD starts the timer anew; what it had counted is gone. Other changes leave its time alone.
+    ///
+    /// A time that makes no sense is no error here on FreeBSD: it arrives as an event with EV_ERROR.
+    pub(super) fn modify_timer(&mut self, index: Index, change: &kevent) {
+        if change.flags & EV_ADD != 0 {
+            self.ready.remove(&mut self.knotes, index);
+            self.clocks.remove(&mut self.knotes, index);
+            let knote = &mut self.knotes[index];
+            knote.data = 0;
+            knote.asked_fflags = change.fflags;
+            knote.asked_data = change.data;
+            let timer = schedule(change.fflags, change.data, knote.has(EV_ONESHOT));
+            match timer.and_then(|timer| self.need_clock(timer.clock).map(|()| timer)) {
+                Ok(timer) => self.knotes[index].source = Source::Timer(timer),
+                Err(errno) => {
+                    let knote = &mut self.knotes[index];
+                    knote.flags |= EV_ERROR;
+                    knote.data = i64::from(errno);
+                    // Due at once, and for the last time.
+                    knote.source = Source::Timer(Timer { clock: MONOTONIC, next: 0, period: 0, place: NONE });
+                }
+            }
+        }
+        self.run_timer(index);
+    }
+
+    /// Puts an enabled timer where it belongs, and takes a disabled one out of the clock.
+    fn run_timer(&mut self, index: Index) {
+        if self.knotes[index].disabled {
+            self.clocks.remove(&mut self.knotes, index);
+            return;
+        }
+        let Some(timer) = timer_of(&mut self.knotes, index) else { return };
+        if timer.next < NEVER && timer.next <= sys::now(CLOCK_IDS[timer.clock]) {
+            self.ready.push(&mut self.knotes, index);
+        } else {
+            self.clocks.insert(&mut self.knotes, index);
+        }
+    }
+
+    /// The timerfd of a clock fired: what is due becomes ready.
+    pub(super) fn expire(&mut self, clock: usize) {
+        self.clocks.0[clock].armed = None;
+        let now = sys::now(CLOCK_IDS[clock]);
+        while let Some(index) = self.clocks.due(clock, now) {
+            self.clocks.remove(&mut self.knotes, index);
+            self.ready.push(&mut self.knotes, index);
+        }
+    }
+
+    /// Sets the timerfds to the earliest deadlines, where they are not so already.
+    pub(super) fn arm_clocks(&mut self) -> Result<()> {
+        for clock in &mut self.clocks.0 {
+            let earliest = clock.heap.first().map(|(deadline, _)| *deadline);
+            if let Some(timerfd) = clock.timerfd.as_ref().filter(|_| clock.armed != earliest) {
+                sys::timerfd_set(timerfd, earliest)?;
+                clock.armed = earliest;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn deliver_timer(&mut self, index: Index) -> kevent {
+        let knote = &mut self.knotes[index];
+        let Source::Timer(timer) = &mut knote.source else { return knote.event() };
+        if knote.flags & EV_ERROR == 0 {
+            let mut expirations = 1;
+            if timer.period > 0 && knote.flags & EV_ONESHOT == 0 {
+                let late = sys::now(CLOCK_IDS[timer.clock]).saturating_sub(timer.next);
+                expirations += late / timer.period;
+                timer.next = timer.next.saturating_add(expirations.saturating_mul(timer.period)).min(NEVER);
+                knote.data += expirations as i64;
+            } else {
+                knote.data = 1;
+                // An absolute time comes once; without EV_CLEAR it stays reached, and is never looked up again.
+                if knote.flags & EV_CLEAR != 0 {
+                    timer.next = NEVER;
+                }
+            }
+        }
+        let event = knote.event();
+        if knote.flags & EV_ONESHOT != 0 {
+            self.finish(index);
+            return event;
+        }
+        knote.disabled |= knote.flags & EV_DISPATCH != 0;
+        if knote.flags & EV_CLEAR == 0 {
+            // An absolute time stays reached: the event comes at every wait.
+            if !knote.disabled {
+                self.ready.push(&mut self.knotes, index);
+            }
+            return event;
+        }
+        knote.data = 0;
+        if !knote.disabled {
+            self.clocks.insert(&mut self.knotes, index);
+        }
+        event
+    }
+}

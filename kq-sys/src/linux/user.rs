@@ -1,0 +1,60 @@
+//! EVFILT_USER: events that the program triggers.
+
+use super::knote::{Index, Source};
+use super::queue::State;
+use super::sys::Result;
+use super::{constants::*, kevent};
+
+impl State {
+    pub(super) fn attach_user(&mut self, change: &kevent) -> Result<()> {
+        self.need_token()?;
+        // FreeBSD ignores NOTE_TRIGGER here, but keeps the bit among the stored ones.
+        self.insert(change, Source::User { triggered: false })?;
+        Ok(())
+    }
+
+    pub(super) fn modify_user(&mut self, index: Index, change: &kevent) {
+        let knote = &mut self.knotes[index];
+        let Source::User { triggered } = &mut knote.source else { return };
+        *triggered |= change.fflags & NOTE_TRIGGER != 0;
+        let flags = change.fflags & NOTE_FFLAGSMASK;
+        match change.fflags & NOTE_FFCTRLMASK {
+            NOTE_FFAND => knote.asked_fflags &= flags,
+            NOTE_FFOR => knote.asked_fflags |= flags,
+            NOTE_FFCOPY => knote.asked_fflags = flags,
+            _ => {}
+        }
+        knote.asked_data = change.data;
+        // An EV_CLEAR in any change resets the knote, the trigger in the same change included.
+        if change.flags & EV_CLEAR != 0 {
+            *triggered = false;
+            knote.data = 0;
+            knote.fflags = 0;
+        }
+        if !*triggered {
+            self.ready.remove(&mut self.knotes, index);
+        } else if !knote.disabled {
+            self.ready.push(&mut self.knotes, index);
+        }
+    }
+
+    pub(super) fn deliver_user(&mut self, index: Index) -> kevent {
+        let knote = &mut self.knotes[index];
+        let mut event = knote.event();
+        if knote.has(EV_ONESHOT) {
+            self.finish(index);
+            return event;
+        }
+        event.fflags = knote.asked_fflags;
+        event.data = knote.asked_data;
+        let again = !knote.has(EV_CLEAR | EV_DISPATCH);
+        if knote.has(EV_CLEAR) {
+            knote.source = Source::User { triggered: false };
+        }
+        knote.disabled |= knote.has(EV_DISPATCH);
+        if again {
+            self.ready.push(&mut self.knotes, index);
+        }
+        event
+    }
+}
