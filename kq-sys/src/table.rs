@@ -13,22 +13,24 @@ pub type Named<T> = (&'static str, T);
 /// name tables that `Debug` uses. Who reads a word takes the first name that fits, so a value of several bits stands
 /// before its parts.
 ///
+/// Attributes pass as plain tokens where another macro (`bitflags`) has to read them again.
+///
 /// The types are those that the calling module has as `filter_t`, `flags_t` and `fflags_t`. The leading `($)` hands the
 /// macro a dollar sign for the macros that it makes.
 macro_rules! constants {
     (
         ($d:tt)
         filters { $( $(#[$filter_doc:meta])* $filter:ident = $filter_value:expr; )* }
-        flags { $( $(#[$flag_doc:meta])* $flag_short:ident $flag:ident = $flag_value:expr; )* }
+        flags { $( $(#[$($flag_doc:tt)*])* $flag_short:ident $flag:ident = $flag_value:expr; )* }
         notes { $( $(#[$group_doc:meta])* $group:ident $with_group:ident {
-            $( $(#[$note_doc:meta])* $note_short:ident $note:ident = $note_value:expr; )*
+            $( $(#[$($note_doc:tt)*])* $note_short:ident $note:ident = $note_value:expr; )*
         } )* }
         internal { $( $(#[$internal_doc:meta])* $internal:ident: $internal_type:ty = $internal_value:expr; )* }
         libc { $( $same:ident )* }
     ) => {
         $( $(#[$filter_doc])* pub const $filter: filter_t = $filter_value; )*
-        $( $(#[$flag_doc])* pub const $flag: flags_t = $flag_value; )*
-        $( $( $(#[$note_doc])* pub const $note: fflags_t = $note_value; )* )*
+        $( $(#[$($flag_doc)*])* pub const $flag: flags_t = $flag_value; )*
+        $( $( $(#[$($note_doc)*])* pub const $note: fflags_t = $note_value; )* )*
         $( $(#[$internal_doc])* pub const $internal: $internal_type = $internal_value; )*
 
         /// Every `EVFILT_*` of the system, with its value.
@@ -39,7 +41,7 @@ macro_rules! constants {
         pub const NOTES: &[(&str, &[$crate::Named<fflags_t>])] = &[
             $( (stringify!($group), &[ $( (stringify!($note), $note), )* ]), )*
         ];
-        /// The masks, counts and kernel-private constants that the header also has.
+        /// What else the header has: masks, counts, kernel-private bits, second names, values of 0 and of `data`.
         pub const INTERNAL: &[$crate::Named<i128>] = &[ $( (stringify!($internal), $internal as i128), )* ];
 
         // What libc has of them agrees, in type and in value: a mistake on either side stops the build.
@@ -57,7 +59,7 @@ macro_rules! constants {
         #[macro_export]
         macro_rules! with_flags {
             ($d callback:ident $d ($d arguments:tt)*) => {
-                $d callback! { $d ($d arguments)* $( $(#[$flag_doc])* $flag_short = $flag; )* }
+                $d callback! { $d ($d arguments)* $( $(#[$($flag_doc)*])* $flag_short = $flag; )* }
             };
         }
         $(
@@ -66,7 +68,7 @@ macro_rules! constants {
             #[macro_export]
             macro_rules! $with_group {
                 ($d callback:ident $d ($d arguments:tt)*) => {
-                    $d callback! { $d ($d arguments)* $( $(#[$note_doc])* $note_short = $note; )* }
+                    $d callback! { $d ($d arguments)* $( $(#[$($note_doc)*])* $note_short = $note; )* }
                 };
             }
         )*
