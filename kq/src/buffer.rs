@@ -1,0 +1,109 @@
+//! `EventBuffer`: the memory that events are received in, allocated once.
+
+use std::fmt;
+use std::mem::MaybeUninit;
+
+use crate::sys::Raw;
+use crate::Event;
+
+/// Room for events, allocated once and used for any number of waits.
+///
+/// Its capacity is the most events that one wait returns: between 64 and 1,024 suits most programs. What does not fit
+/// is reported by the next wait.
+///
+/// ```
+/// let mut events = kq::EventBuffer::with_capacity(256);
+/// assert_eq!(events.capacity(), 256);
+/// assert!(events.events().is_empty());
+/// ```
+pub struct EventBuffer {
+    slots: Box<[MaybeUninit<Event>]>,
+    /// How many slots, from the first on, hold the events of the last wait.
+    filled: usize,
+    /// The errno (or 0) of each change of the last [`Kqueue::apply_each`](crate::Kqueue::apply_each).
+    pub(crate) outcomes: Vec<i32>,
+}
+
+impl EventBuffer {
+    /// A buffer for `capacity` events, or for one if that is 0.
+    ///
+    /// # Panics
+    /// If so much memory cannot be addressed, as with `Vec::with_capacity`.
+    pub fn with_capacity(capacity: usize) -> EventBuffer {
+        // A kernel asked for no events returns at once, whatever the timeout: a loop over it would spin.
+        let capacity = capacity.max(1);
+        let mut slots = Vec::with_capacity(capacity);
+        slots.resize_with(capacity, MaybeUninit::uninit);
+        EventBuffer {
+            slots: slots.into_boxed_slice(),
+            filled: 0,
+            outcomes: Vec::new(),
+        }
+    }
+
+    /// The most events that one wait returns.
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The events of the last wait, for loops that cannot keep the slice that it returned.
+    ///
+    /// Empty before the first wait and after one that failed or timed out.
+    pub fn events(&self) -> &[Event] {
+        // SAFETY: the first `filled` slots were written (see `set_filled`), and `Event` has the layout of its slot.
+        unsafe { std::slice::from_raw_parts(self.slots.as_ptr().cast::<Event>(), self.filled) }
+    }
+
+    /// The event at `index` of the last wait.
+    pub fn get(&self, index: usize) -> Option<Event> {
+        self.events().get(index).copied()
+    }
+
+    /// The slots as the kernel takes them; the events of the last wait are forgotten.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut Raw {
+        self.filled = 0;
+        self.slots.as_mut_ptr().cast::<Raw>()
+    }
+
+    /// Says how many slots hold events.
+    ///
+    /// # Safety
+    /// The first `filled` slots were written, and there are so many.
+    pub(crate) unsafe fn set_filled(&mut self, filled: usize) {
+        self.filled = filled;
+    }
+
+    /// The events of the last wait, to be put in order.
+    pub(crate) fn events_mut(&mut self) -> &mut [Event] {
+        // SAFETY: as in `events`, and the borrow is unique.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast::<Event>(), self.filled)
+        }
+    }
+}
+
+impl fmt::Debug for EventBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventBuffer")
+            .field("capacity", &self.capacity())
+            .field("events", &self.events())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_capacity_is_one() {
+        assert_eq!(EventBuffer::with_capacity(0).capacity(), 1);
+        assert_eq!(EventBuffer::with_capacity(5).capacity(), 5);
+    }
+
+    #[test]
+    fn buffers_can_move_to_another_thread() {
+        fn shareable<T: Send + Sync>() {}
+        shareable::<EventBuffer>();
+    }
+}
