@@ -57,7 +57,6 @@ fn main() {
         // struct and calls
         ("kevent64", &["apple"]),
         ("has_ext", &["freebsd", "apple"]),
-        ("has_kqueue1", &["linux", "netbsd"]),
     ];
 
     let mut names = Vec::new();
