@@ -23,17 +23,7 @@ fn main() {
         // filters
         ("has_empty", &["freebsd", "linux", "netbsd"]),
         ("has_except", &["openbsd", "dragonfly", "apple"]),
-        (
-            "has_user",
-            &[
-                "freebsd",
-                "linux",
-                "netbsd",
-                "openbsd",
-                "dragonfly",
-                "apple",
-            ],
-        ),
+        ("has_user", &["freebsd", "linux", "netbsd", "openbsd", "dragonfly", "apple"]),
         ("has_fs", &["freebsd", "netbsd", "dragonfly", "apple"]),
         ("has_procdesc", &["freebsd"]),
         ("has_aio", &["freebsd"]),
@@ -46,14 +36,8 @@ fn main() {
         ("has_note_eof", &["openbsd"]),
         ("has_open_close", &["freebsd", "linux", "netbsd"]),
         ("has_track", &["freebsd", "netbsd", "openbsd", "dragonfly"]),
-        (
-            "has_timer_units",
-            &["freebsd", "linux", "netbsd", "openbsd", "apple"],
-        ),
-        (
-            "has_abstime",
-            &["freebsd", "linux", "netbsd", "openbsd", "apple"],
-        ),
+        ("has_timer_units", &["freebsd", "linux", "netbsd", "openbsd", "apple"]),
+        ("has_abstime", &["freebsd", "linux", "netbsd", "openbsd", "apple"]),
         // struct and calls
         ("kevent64", &["apple"]),
         ("has_ext", &["freebsd", "apple"]),

@@ -29,14 +29,14 @@ pub type count_t = c_int;
 
 /// `int kqueuex(u_int flags)`: makes a queue, with `KQUEUE_CLOEXEC` and `KQUEUE_CPONFORK`.
 ///
-/// FreeBSD has it from 14.0 on, and in 13.5. It is not linked, so that a program starts on older systems too: look the symbol
-/// `kqueuex` up with dlsym(3) and call it through this type.
+/// FreeBSD has it from 14.0 on, and in 13.5. It is not linked, so that a program starts on older systems too: look the
+/// symbol `kqueuex` up with dlsym(3) and call it through this type.
 pub type kqueuex_fn = unsafe extern "C" fn(flags: c_uint) -> c_int;
 
 /// `int kqueue1(int flags)`: makes a queue, with `O_CLOEXEC`.
 ///
-/// FreeBSD's libc has it from 14.0 on, and in 13.5, over `kqueuex`, for source that was written for NetBSD. Like [`kqueuex_fn`] it
-/// is to be looked up with dlsym(3).
+/// It came to FreeBSD's libc with `kqueuex`, for source that was written for NetBSD. Like [`kqueuex_fn`] it is to be
+/// looked up with dlsym(3).
 pub type kqueue1_fn = unsafe extern "C" fn(flags: c_int) -> c_int;
 
 #[cfg(target_pointer_width = "64")]

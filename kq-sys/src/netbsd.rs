@@ -92,11 +92,7 @@ layout!(
 );
 
 // i386 aligns 64-bit integers to 4 bytes.
-#[cfg(all(
-    not(feature = "netbsd11"),
-    target_pointer_width = "32",
-    target_arch = "x86"
-))]
+#[cfg(all(not(feature = "netbsd11"), target_pointer_width = "32", target_arch = "x86"))]
 layout!(
     kevent: size 28, align 4,
     ident: ident_t, at 0,
@@ -107,11 +103,7 @@ layout!(
     udata: udata_t, at 24,
 );
 
-#[cfg(all(
-    not(feature = "netbsd11"),
-    target_pointer_width = "32",
-    not(target_arch = "x86")
-))]
+#[cfg(all(not(feature = "netbsd11"), target_pointer_width = "32", not(target_arch = "x86")))]
 layout!(
     kevent: size 32, align 8,
     ident: ident_t, at 0,
@@ -146,11 +138,7 @@ layout!(
     ext: ext_t, at 28,
 );
 
-#[cfg(all(
-    feature = "netbsd11",
-    target_pointer_width = "32",
-    not(target_arch = "x86")
-))]
+#[cfg(all(feature = "netbsd11", target_pointer_width = "32", not(target_arch = "x86")))]
 layout!(
     kevent: size 64, align 8,
     ident: ident_t, at 0,

@@ -69,12 +69,7 @@ impl Table {
     /// All constants, with whatever name they have.
     fn all(&self) -> BTreeMap<&'static str, i128> {
         let notes = self.notes.iter().flat_map(|(_, notes)| notes.iter());
-        let all = self
-            .filters
-            .iter()
-            .chain(self.flags)
-            .chain(notes)
-            .chain(self.internal);
+        let all = self.filters.iter().chain(self.flags).chain(notes).chain(self.internal);
         all.copied().collect()
     }
 }
@@ -103,10 +98,7 @@ const SYSTEMS: &[System] = &[
         headers: headers!("freebsd-13.2" "freebsd-14.3" "freebsd-15.0" "freebsd-15.0-i386" "freebsd-15.1"),
         differing: &[("EVFILT_SYSCOUNT", 13, "the filters of jails came with 15")],
         left_out: &[],
-        added: &[(
-            "KQUEUE_CPONFORK",
-            "younger than the newest header here; kqueue(2) of 2026 has it",
-        )],
+        added: &[("KQUEUE_CPONFORK", "younger than the newest header here; kqueue(2) of 2026 has it")],
     },
     System {
         name: "netbsd",
@@ -136,11 +128,7 @@ const SYSTEMS: &[System] = &[
         name: "apple",
         table: apple::TABLE,
         headers: headers!("ios-arm64" "macos-arm64" "macos-x86_64"),
-        differing: &[(
-            "NOTE_PCTRLMASK",
-            -0x10_0000,
-            "a negative int in C, of the same 32 bits",
-        )],
+        differing: &[("NOTE_PCTRLMASK", -0x10_0000, "a negative int in C, of the same 32 bits")],
         left_out: &[],
         added: &[],
     },
@@ -161,9 +149,7 @@ const SYSTEMS: &[System] = &[
 fn constants_of(header: &str) -> BTreeMap<String, i128> {
     let header: Value = serde_json::from_str(header).unwrap();
     let constants = header["const"].as_object().unwrap();
-    let constants = constants
-        .iter()
-        .map(|(name, value)| (name.clone(), i128::from(value.as_i64().unwrap())));
+    let constants = constants.iter().map(|(name, value)| (name.clone(), i128::from(value.as_i64().unwrap())));
     constants.collect()
 }
 
@@ -173,13 +159,7 @@ fn disagreements(system: &System) -> Vec<String> {
     let table = system.table.all();
     let mut unused: Vec<&str> = Vec::new();
     unused.extend(system.differing.iter().map(|(name, ..)| *name));
-    unused.extend(
-        system
-            .left_out
-            .iter()
-            .chain(system.added)
-            .map(|(name, _)| *name),
-    );
+    unused.extend(system.left_out.iter().chain(system.added).map(|(name, _)| *name));
     let mut in_some_header = BTreeSet::new();
 
     for (file, text) in system.headers {
@@ -188,18 +168,11 @@ fn disagreements(system: &System) -> Vec<String> {
         for (name, value) in header {
             match table.get(name.as_str()) {
                 Some(ours) if *ours == value => {}
-                Some(_)
-                    if system
-                        .differing
-                        .iter()
-                        .any(|(it, other, _)| *it == name && *other == value) =>
-                {
+                Some(_) if system.differing.iter().any(|(it, other, _)| *it == name && *other == value) => {
                     unused.retain(|it| *it != name)
                 }
                 Some(ours) => found.push(format!("{file}: {name} is {value}, not {ours}")),
-                None if system.left_out.iter().any(|(it, _)| *it == name) => {
-                    unused.retain(|it| *it != name)
-                }
+                None if system.left_out.iter().any(|(it, _)| *it == name) => unused.retain(|it| *it != name),
                 None => found.push(format!("{file}: {name} = {value} is missing")),
             }
             in_some_header.insert(name);
@@ -214,11 +187,7 @@ fn disagreements(system: &System) -> Vec<String> {
             }
         }
     }
-    found.extend(
-        unused
-            .iter()
-            .map(|name| format!("{name} is excused, but needs no excuse")),
-    );
+    found.extend(unused.iter().map(|name| format!("{name} is excused, but needs no excuse")));
     found
 }
 
@@ -227,11 +196,7 @@ fn disagreements(system: &System) -> Vec<String> {
 fn tables_are_the_headers() {
     let mut found = Vec::new();
     for system in SYSTEMS {
-        found.extend(
-            disagreements(system)
-                .into_iter()
-                .map(|line| format!("{}: {line}", system.name)),
-        );
+        found.extend(disagreements(system).into_iter().map(|line| format!("{}: {line}", system.name)));
     }
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
@@ -253,83 +218,42 @@ fn a_wrong_table_is_noticed() {
         "freebsd-15.1: EVFILT_JAIL = -14 is missing",
         "EV_ADD is excused, but needs no excuse",
     ] {
-        assert!(
-            found.iter().any(|it| it == line),
-            "{line} is not among\n{}",
-            found.join("\n")
-        );
+        assert!(found.iter().any(|it| it == line), "{line} is not among\n{}", found.join("\n"));
     }
 
-    let freebsd_as_old = System {
-        table: freebsd::TABLE,
-        headers: headers!("freebsd-13.2"),
-        left_out: &[],
-        ..netbsd_as_freebsd
-    };
+    let freebsd_as_old =
+        System { table: freebsd::TABLE, headers: headers!("freebsd-13.2"), left_out: &[], ..netbsd_as_freebsd };
     let found = disagreements(&freebsd_as_old);
-    assert!(
-        found
-            .iter()
-            .any(|it| it == "no header has EV_KEEPUDATA = 512"),
-        "\n{}",
-        found.join("\n")
-    );
+    assert!(found.iter().any(|it| it == "no header has EV_KEEPUDATA = 512"), "\n{}", found.join("\n"));
 }
 
 /// Who takes the names of a word one after the other, first fit first, never takes a part for the whole.
 #[test]
 fn names_can_be_read_back() {
     for system in SYSTEMS {
-        let Table {
-            filters,
-            flags,
-            notes,
-            short_names,
-            ..
-        } = system.table;
+        let Table { filters, flags, notes, short_names, .. } = system.table;
         for (at, (name, value)) in filters.iter().enumerate() {
-            assert!(
-                filters[..at].iter().all(|(_, it)| it != value),
-                "{}: {name} has another's value",
-                system.name
-            );
+            assert!(filters[..at].iter().all(|(_, it)| it != value), "{}: {name} has another's value", system.name);
         }
         let groups = notes.iter().map(|(_, group)| *group).chain([flags]);
         for group in groups {
             for (at, (name, value)) in group.iter().enumerate() {
-                assert_ne!(
-                    *value, 0,
-                    "{}: {name} cannot be seen in a word",
-                    system.name
-                );
+                assert_ne!(*value, 0, "{}: {name} cannot be seen in a word", system.name);
                 for (before, part) in &group[..at] {
-                    assert_ne!(
-                        part & value,
-                        *part,
-                        "{}: {before} hides {name}",
-                        system.name
-                    );
+                    assert_ne!(part & value, *part, "{}: {before} hides {name}", system.name);
                 }
             }
         }
         for names in short_names {
             for (at, name) in names.iter().enumerate() {
-                assert!(
-                    !names[..at].contains(name),
-                    "{}: {name} is there twice",
-                    system.name
-                );
+                assert!(!names[..at].contains(name), "{}: {name} is there twice", system.name);
             }
         }
     }
 }
 
 fn this_system() -> &'static System {
-    let name = if cfg!(apple) {
-        "apple"
-    } else {
-        std::env::consts::OS
-    };
+    let name = if cfg!(apple) { "apple" } else { std::env::consts::OS };
     SYSTEMS.iter().find(|it| it.name == name).unwrap()
 }
 
@@ -337,31 +261,16 @@ fn this_system() -> &'static System {
 #[test]
 fn the_library_offers_this_systems_table() {
     let system = this_system();
-    let Table {
-        filters,
-        flags,
-        notes,
-        internal,
-        ..
-    } = system.table;
+    let Table { filters, flags, notes, internal, .. } = system.table;
 
     fn numbers<T: Copy + Into<i128>>(named: &[kq_sys::Named<T>]) -> Vec<(&str, i128)> {
-        named
-            .iter()
-            .map(|(name, value)| (*name, (*value).into()))
-            .collect()
+        named.iter().map(|(name, value)| (*name, (*value).into())).collect()
     }
     assert_eq!(numbers(kq_sys::FILTERS), filters);
     assert_eq!(numbers(kq_sys::FLAGS), flags);
     assert_eq!(numbers(kq_sys::INTERNAL), internal);
-    let offered: Vec<_> = kq_sys::NOTES
-        .iter()
-        .map(|(group, notes)| (*group, numbers(notes)))
-        .collect();
-    let declared: Vec<_> = notes
-        .iter()
-        .map(|(group, notes)| (*group, notes.to_vec()))
-        .collect();
+    let offered: Vec<_> = kq_sys::NOTES.iter().map(|(group, notes)| (*group, numbers(notes))).collect();
+    let declared: Vec<_> = notes.iter().map(|(group, notes)| (*group, notes.to_vec())).collect();
     assert_eq!(offered, declared);
 }
 
@@ -371,25 +280,14 @@ fn the_library_offers_this_systems_table() {
 fn the_struct_is_the_headers() {
     // NetBSD's header of 11 is about the struct of the feature `netbsd11`.
     let headers = this_system().headers;
-    let (file, header) = if cfg!(all(netbsd, not(feature = "netbsd11"))) {
-        headers[0]
-    } else {
-        *headers.last().unwrap()
-    };
+    let (file, header) =
+        if cfg!(all(netbsd, not(feature = "netbsd11"))) { headers[0] } else { *headers.last().unwrap() };
     let header: Value = serde_json::from_str(header).unwrap();
     let declared = &header["kevent"];
 
     let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
-    assert_eq!(
-        std::mem::size_of::<kq_sys::kevent>(),
-        number(&declared["size"]),
-        "size of {file}"
-    );
-    assert_eq!(
-        std::mem::align_of::<kq_sys::kevent>(),
-        number(&declared["align"]),
-        "alignment of {file}"
-    );
+    assert_eq!(std::mem::size_of::<kq_sys::kevent>(), number(&declared["size"]), "size of {file}");
+    assert_eq!(std::mem::align_of::<kq_sys::kevent>(), number(&declared["align"]), "alignment of {file}");
     let mut fields = 0;
     macro_rules! field {
         ($($field:ident: $type:ty),*) => { $(
@@ -406,13 +304,6 @@ fn the_struct_is_the_headers() {
     );
     #[cfg(all(has_ext, not(apple)))]
     field!(ext: kq_sys::ext_t);
-    assert_eq!(
-        fields,
-        declared["fields"].as_object().unwrap().len(),
-        "fields of {file}"
-    );
-    assert_eq!(
-        kq_sys::filter_t::MIN != 0,
-        declared["fields"]["filter"]["signed"].as_bool().unwrap()
-    );
+    assert_eq!(fields, declared["fields"].as_object().unwrap().len(), "fields of {file}");
+    assert_eq!(kq_sys::filter_t::MIN != 0, declared["fields"]["filter"]["signed"].as_bool().unwrap());
 }
