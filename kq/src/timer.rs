@@ -203,7 +203,7 @@ mod netbsd {
         let digits = name
             .release
             .iter()
-            .map(|c| *c as u8)
+            .map(|c| c.to_ne_bytes()[0])
             .take_while(u8::is_ascii_digit);
         digits.fold(None, |number, digit| {
             Some(

@@ -172,7 +172,7 @@ impl Kqueue {
             if let Some(change) = without(&event) {
                 match self.apply_one(&change) {
                     Ok(()) => continue,
-                    Err(errno) => event.0.data = errno.raw().into(),
+                    Err(errno) => event.0.data = errno.raw() as sys::Data,
                 }
             }
             events[kept] = event;

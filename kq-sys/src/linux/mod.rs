@@ -61,6 +61,29 @@ crate::table::layout!(
     udata: udata_t, at 24,
 );
 
+// i386 aligns 64-bit integers to 4 bytes.
+#[cfg(all(target_pointer_width = "32", target_arch = "x86"))]
+crate::table::layout!(
+    kevent: size 24, align 4,
+    ident: ident_t, at 0,
+    filter: filter_t, at 4,
+    flags: flags_t, at 6,
+    fflags: fflags_t, at 8,
+    data: data_t, at 12,
+    udata: udata_t, at 20,
+);
+
+#[cfg(all(target_pointer_width = "32", not(target_arch = "x86")))]
+crate::table::layout!(
+    kevent: size 32, align 8,
+    ident: ident_t, at 0,
+    filter: filter_t, at 4,
+    flags: flags_t, at 6,
+    fflags: fflags_t, at 8,
+    data: data_t, at 16,
+    udata: udata_t, at 24,
+);
+
 /// kqueue(2): makes a queue and returns its number, or -1 with errno set.
 ///
 /// The number is an epoll instance of its own: it can be polled, selected, and put into another queue or an epoll set,

@@ -215,6 +215,7 @@ fn initialised(entries: &[MaybeUninit<libc::epoll_event>]) -> &[libc::epoll_even
 /// How long a timeout is; EINVAL where it is none.
 fn wait_of(timeout: Option<&timespec>) -> Result<Wait> {
     let Some(timeout) = timeout else { return Ok(Wait::Forever) };
+    #[allow(clippy::useless_conversion)] // both fields have 32 bits on some machines
     let (seconds, nanos) = (i64::from(timeout.tv_sec), i64::from(timeout.tv_nsec));
     if seconds < 0 || !(0..sys::NANOS_PER_SEC as i64).contains(&nanos) {
         return Err(libc::EINVAL);
@@ -470,12 +471,13 @@ impl State {
     fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u64, list: &mut EventList) {
         let mut inner = false;
         for entry in entries {
-            match { entry.u64 } {
+            let key = entry.u64;
+            match key {
                 TOKEN => self.token_harvested(),
                 INNER => inner = true,
-                key if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
-                key if key == CLOCKS[REALTIME] => self.expire(REALTIME),
-                key => self.take(Set::Outer, key, entry.events, harvest, list),
+                _ if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
+                _ if key == CLOCKS[REALTIME] => self.expire(REALTIME),
+                _ => self.take(Set::Outer, key, entry.events, harvest, list),
             }
         }
         if inner && list.room() > 0 {

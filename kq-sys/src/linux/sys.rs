@@ -121,6 +121,7 @@ pub(crate) fn timerfd_create(clock: libc::clockid_t) -> Result<OwnedFd> {
 }
 
 /// Sets the timer to an absolute time in nanoseconds, or off.
+#[allow(deprecated)] // libc marks musl's time_t, which it is going to widen
 pub(crate) fn timerfd_set(timer: &OwnedFd, deadline: Option<u64>) -> Result<()> {
     // SAFETY: an itimerspec is plain integers, for which zeros are valid.
     let mut spec: libc::itimerspec = unsafe { mem::zeroed() };
