@@ -12,6 +12,9 @@ use crate::{Change, Kqueue};
 /// system. Several wakes before the event is taken are one event, and one waiting thread gets it. A wake while nobody
 /// waits is kept for the next wait.
 ///
+/// Dropping the waker takes its event out of the queue, with a wake that was not taken yet: share it in an [`Arc`]
+/// with the thread that waits.
+///
 /// It is a user event (EVFILT_USER) where the running system has them, and otherwise (NetBSD 9, OpenBSD before 7.8) a
 /// pair of connected sockets.
 ///
@@ -22,8 +25,11 @@ use crate::{Change, Kqueue};
 /// const WAKE: usize = usize::MAX;
 ///
 /// let queue = Arc::new(Kqueue::new()?);
-/// let waker = Waker::new(&queue, 0, WAKE)?;
-/// let worker = std::thread::spawn(move || waker.wake());
+/// let waker = Arc::new(Waker::new(&queue, 0, WAKE)?);
+/// let worker = std::thread::spawn({
+///     let waker = Arc::clone(&waker);
+///     move || waker.wake()
+/// });
 ///
 /// let mut events = EventBuffer::with_capacity(8);
 /// let events = queue.wait(&mut events, None)?;
@@ -55,7 +61,7 @@ impl Waker {
     /// Makes a waker for `queue`, whose event has `udata`.
     ///
     /// `ident` is the ident of its user event: no other user event of the queue may have it. The waker keeps the queue
-    /// open; dropping the waker takes its event out of the queue.
+    /// open.
     ///
     /// # Errors
     /// As [`Kqueue::apply`], and without user events also EMFILE and ENFILE: two descriptors are needed then.
