@@ -116,8 +116,9 @@ impl State {
                         self.watch(index).entry = Entry::Nowhere;
                         return Ok(());
                     }
+                    libc::S_IFREG => return self.attach_file(index, &status),
                     libc::S_IFCHR | libc::S_IFBLK => return Err(libc::ENODEV),
-                    _ => return Err(libc::ENOTSUP),
+                    _ => return Err(libc::EINVAL),
                 }
             }
             added => added?,
@@ -209,6 +210,7 @@ impl State {
             }
             Source::Descriptor(_) if !sys::is_open(fd) => Err(libc::EBADF),
             Source::Process { .. } => self.remove_process_entry(index),
+            Source::Vnode(_) | Source::File(_) => self.same_file(index).map(drop),
             _ => Ok(()),
         }
     }

@@ -7,12 +7,16 @@ use slab::Slab;
 
 use super::descriptor::Watch;
 use super::timer::Timer;
+use super::vnode::{Inode, Watched};
 use super::{kevent, EV_ADD, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_FORCEONESHOT, EV_KEEPUDATA};
 
 /// Where a knote stands in its queue's table.
 pub(super) type Index = u32;
 /// The index that stands for none.
 pub(super) const NONE: Index = Index::MAX;
+
+/// The filter of inotify watches, which no change can have: the system's filters are negative.
+pub(super) const INODE: i16 = 1;
 
 /// What an epoll entry carries: a knote's index, and its generation above it.
 ///
@@ -59,6 +63,11 @@ pub(super) enum Source {
     Timer(Timer),
     User { triggered: bool },
     Process { pidfd: OwnedFd },
+    /// A regular file's READ or WRITE.
+    File(Watched),
+    Vnode(Watched),
+    /// Not a knote of the program's: an inotify watch, under its number and the filter `INODE`.
+    Inode(Inode),
 }
 
 impl Knote {

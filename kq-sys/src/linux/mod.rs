@@ -2,6 +2,7 @@
 
 mod constants;
 mod descriptor;
+mod file;
 mod knote;
 mod process;
 mod queue;
@@ -11,6 +12,7 @@ mod stale;
 mod sys;
 mod timer;
 mod user;
+mod vnode;
 
 pub use constants::*;
 pub use libc::timespec;

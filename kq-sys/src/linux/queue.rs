@@ -16,6 +16,7 @@ use super::{constants::*, kevent, registry, timespec};
 pub(super) const TOKEN: Key = Key::MAX;
 const INNER: Key = Key::MAX - 1;
 pub(super) const CLOCKS: [Key; 2] = [Key::MAX - 2, Key::MAX - 3];
+pub(super) const INOTIFY: Key = Key::MAX - 4;
 
 /// How many entries are fetched from epoll at once.
 const HARVEST: usize = 256;
@@ -39,6 +40,8 @@ pub(super) struct State {
     /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
     inner: Option<OwnedFd>,
     pub(super) clocks: Clocks,
+    /// Tells of files; made when first needed.
+    pub(super) inotify: Option<OwnedFd>,
     /// Counts the calls that fetched events.
     harvest: u64,
 }
@@ -254,6 +257,7 @@ impl State {
             token: None,
             inner: None,
             clocks: Clocks::new(),
+            inotify: None,
             harvest: 0,
         }
     }
@@ -311,7 +315,7 @@ impl State {
             return Err(libc::EBADF);
         }
         let own = [self.inner.as_ref().map(|inner| (inner.as_raw_fd(), libc::EPOLLIN as u32, INNER)), self.token_entry()];
-        let own = own.into_iter().chain(self.clock_entries()).flatten();
+        let own = own.into_iter().chain(self.clock_entries()).chain([self.inotify_entry()]).flatten();
         for (fd, interest, key) in own {
             sys::epoll_ctl(fresh.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, interest, key)?;
         }
@@ -385,9 +389,8 @@ impl State {
             EVFILT_TIMER => self.attach_timer(change),
             EVFILT_USER => self.attach_user(change),
             EVFILT_PROC => self.attach_process(change),
-            _ if matches!(change.filter, EVFILT_VNODE | EVFILT_EMPTY) && !sys::is_open(change.ident as RawFd) => {
-                Err(libc::EBADF)
-            }
+            EVFILT_VNODE => self.attach_vnode(change),
+            EVFILT_EMPTY | EVFILT_PROCDESC if !sys::is_open(change.ident as RawFd) => Err(libc::EBADF),
             _ => Err(libc::ENOTSUP),
         }
     }
@@ -420,6 +423,9 @@ impl State {
             Source::Timer(_) => self.modify_timer(index, change),
             Source::User { .. } => self.modify_user(index, change),
             Source::Process { .. } => self.modify_process(index, change)?,
+            Source::Vnode(_) => self.modify_vnode(index, change)?,
+            Source::File(_) => self.modify_file(index, change)?,
+            Source::Inode(_) => {}
         }
         let knote = &self.knotes[index];
         if knote.disabled {
@@ -449,6 +455,7 @@ impl State {
     pub(super) fn forget(&mut self, index: Index) {
         self.ready.remove(&mut self.knotes, index);
         self.clocks.remove(&mut self.knotes, index);
+        self.unsubscribe(index);
         self.knotes.remove(index);
     }
 
@@ -475,6 +482,7 @@ impl State {
             match key {
                 TOKEN => self.token_harvested(),
                 INNER => inner = true,
+                INOTIFY => self.harvest_inotify(),
                 _ if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
                 _ if key == CLOCKS[REALTIME] => self.expire(REALTIME),
                 _ => self.take(Set::Outer, key, entry.events, harvest, list),
@@ -514,7 +522,7 @@ impl State {
         let event = match knote.source {
             Source::Descriptor(_) => self.take_descriptor(index, readiness),
             Source::Process { .. } => self.take_process(index),
-            Source::Timer(_) | Source::User { .. } => None,
+            _ => None,
         };
         if let Some(event) = event {
             if let Some(index) = self.knotes.by_key(key) {
@@ -535,10 +543,15 @@ impl State {
                 self.finish(index);
                 continue;
             }
-            match knote.source {
-                Source::Timer(_) => list.push(self.deliver_timer(index)),
-                Source::User { .. } => list.push(self.deliver_user(index)),
-                Source::Descriptor(_) | Source::Process { .. } => {}
+            let event = match knote.source {
+                Source::Timer(_) => Some(self.deliver_timer(index)),
+                Source::User { .. } => Some(self.deliver_user(index)),
+                Source::Vnode(_) => self.deliver_vnode(index),
+                Source::File(_) => self.deliver_file(index),
+                Source::Descriptor(_) | Source::Process { .. } | Source::Inode(_) => None,
+            };
+            if let Some(event) = event {
+                list.push(event);
             }
         }
     }

@@ -57,7 +57,7 @@ impl State {
         match &self.knotes[index].source {
             Source::Descriptor(_) => self.entry_of(Some(index)),
             Source::Process { .. } => Some(Set::Outer),
-            Source::Timer(_) | Source::User { .. } => None,
+            _ => None,
         }
     }
 }

@@ -330,3 +330,86 @@ impl Drop for SignalsBlocked {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, core::ptr::null_mut()) };
     }
 }
+
+/// A descriptor's offset in its file.
+pub(crate) fn offset_of(fd: RawFd) -> Result<libc::off_t> {
+    // SAFETY: takes no pointer, and moves nothing.
+    let offset = unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) };
+    if offset < 0 {
+        Err(errno())
+    } else {
+        Ok(offset)
+    }
+}
+
+pub(crate) fn inotify_init() -> Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })
+}
+
+/// Watches the file of a descriptor; gives the watch's number, which is the file's in this instance.
+pub(crate) fn inotify_add(inotify: RawFd, fd: RawFd, mask: u32) -> Result<i32> {
+    // "/proc/self/fd/" and a number of up to ten digits, written without allocating.
+    let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
+    let (mut rest, mut digits, mut length) = (fd.unsigned_abs(), [0u8; 10], 0);
+    loop {
+        digits[length] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        length += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    for (place, digit) in digits[..length].iter().rev().enumerate() {
+        path[b"/proc/self/fd/".len() + place] = *digit;
+    }
+    // SAFETY: `path` ends with a zero and lives across the call.
+    check(unsafe { libc::inotify_add_watch(inotify, path.as_ptr().cast(), mask) })
+}
+
+pub(crate) fn inotify_remove(inotify: RawFd, watch: i32) {
+    // A watch that the kernel removed by itself is EINVAL.
+    // SAFETY: takes no pointer.
+    unsafe { libc::inotify_rm_watch(inotify, watch) };
+}
+
+/// What inotify tells, without the name.
+pub(crate) struct Notification {
+    pub(crate) watch: i32,
+    pub(crate) mask: u32,
+    pub(crate) cookie: u32,
+    /// It is of an entry of the watched directory, not of the watched file itself.
+    pub(crate) is_named: bool,
+}
+
+/// Room for reading notifications: at least one with the longest name.
+#[repr(align(8))]
+pub(crate) struct NotificationBuffer([u8; 4096]);
+
+impl NotificationBuffer {
+    pub(crate) fn new() -> NotificationBuffer {
+        NotificationBuffer([0; 4096])
+    }
+
+    /// The next notifications, or `None` where there are none left.
+    pub(crate) fn read(&mut self, inotify: RawFd) -> Option<impl Iterator<Item = Notification> + '_> {
+        // SAFETY: the buffer has that many bytes.
+        let read = unsafe { libc::read(inotify, self.0.as_mut_ptr().cast(), self.0.len()) };
+        let mut rest = &self.0[..usize::try_from(read).ok().filter(|read| *read > 0)?];
+        Some(core::iter::from_fn(move || {
+            const HEADER: usize = mem::size_of::<libc::inotify_event>();
+            if rest.len() < HEADER {
+                return None;
+            }
+            // SAFETY: as many bytes are there, and an inotify_event is plain integers.
+            let header = unsafe { rest.as_ptr().cast::<libc::inotify_event>().read_unaligned() };
+            rest = rest.get(HEADER + header.len as usize..).unwrap_or_default();
+            Some(Notification {
+                watch: header.wd,
+                mask: header.mask,
+                cookie: header.cookie,
+                is_named: header.len > 0,
+            })
+        }))
+    }
+}
