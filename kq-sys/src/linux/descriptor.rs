@@ -45,7 +45,11 @@ enum Kind {
 
 /// What an entry's readiness means for its knote.
 enum Verdict {
-    Ready { flags: u16, fflags: u32, data: i64 },
+    Ready {
+        flags: u16,
+        fflags: u32,
+        data: i64,
+    },
     /// Not ready, but epoll goes on saying so.
     Damp,
     /// Not ready (any more).

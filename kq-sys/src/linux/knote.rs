@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use slab::Slab;
 
 use super::descriptor::Watch;
+use super::signal::Seen;
 use super::timer::Timer;
 use super::vnode::{Inode, Watched};
 use super::{kevent, EV_ADD, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_FORCEONESHOT, EV_KEEPUDATA};
@@ -61,11 +62,16 @@ unsafe impl Send for Knote {}
 pub(super) enum Source {
     Descriptor(Watch),
     Timer(Timer),
-    User { triggered: bool },
-    Process { pidfd: OwnedFd },
+    User {
+        triggered: bool,
+    },
+    Process {
+        pidfd: OwnedFd,
+    },
     /// A regular file's READ or WRITE.
     File(Watched),
     Vnode(Watched),
+    Signal(Seen),
     /// Not a knote of the program's: an inotify watch, under its number and the filter `INODE`.
     Inode(Inode),
 }
@@ -145,10 +151,10 @@ impl Knotes {
         None
     }
 
-    /// Adds a knote whose (filter, ident) is not there; gives it back where the table is full.
-    pub(super) fn insert(&mut self, mut knote: Knote) -> Result<Index, Knote> {
+    /// Adds a knote whose (filter, ident) is not there; `None` where the table is full.
+    pub(super) fn insert(&mut self, mut knote: Knote) -> Option<Index> {
         if self.slab.len() >= self.buckets.len() && !self.grow() {
-            return Err(knote);
+            return None;
         }
         self.generation += 1;
         knote.generation = self.generation;
@@ -156,7 +162,7 @@ impl Knotes {
         knote.chain = self.buckets[bucket];
         let index = self.slab.insert(knote) as Index;
         self.buckets[bucket] = index;
-        Ok(index)
+        Some(index)
     }
 
     /// Doubles the table; false where it has its full size.

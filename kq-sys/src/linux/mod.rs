@@ -8,6 +8,8 @@ mod process;
 mod queue;
 mod ready;
 mod registry;
+mod signal;
+mod signals;
 mod stale;
 mod sys;
 mod timer;

@@ -1,6 +1,7 @@
 //! The queue: changes are applied to its knotes, and its events are harvested from epoll.
 
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use parking_lot::Mutex;
 
 use super::knote::{Index, Key, Knote, Knotes, Source};
 use super::ready::{Ready, Token};
+use super::signal::Watching;
+use super::signals;
 use super::sys::{self, Result, Wait};
 use super::timer::{Clocks, MONOTONIC, REALTIME};
 use super::{constants::*, kevent, registry, timespec};
@@ -17,6 +20,7 @@ pub(super) const TOKEN: Key = Key::MAX;
 const INNER: Key = Key::MAX - 1;
 pub(super) const CLOCKS: [Key; 2] = [Key::MAX - 2, Key::MAX - 3];
 pub(super) const INOTIFY: Key = Key::MAX - 4;
+pub(super) const SIGNALS: Key = Key::MAX - 5;
 
 /// How many entries are fetched from epoll at once.
 const HARVEST: usize = 256;
@@ -27,6 +31,8 @@ pub(super) struct Queue {
     /// The number that the program has: the epoll instance itself.
     epoll: RawFd,
     state: Mutex<State>,
+    /// The signals that its knotes watch, a bit each: looked at before every wait.
+    signals: AtomicU64,
 }
 
 /// What the queue's lock guards. It is held while changes are applied and events are made, never while waiting.
@@ -42,6 +48,7 @@ pub(super) struct State {
     pub(super) clocks: Clocks,
     /// Tells of files; made when first needed.
     pub(super) inotify: Option<OwnedFd>,
+    pub(super) watching: Option<Watching>,
     /// Counts the calls that fetched events.
     harvest: u64,
 }
@@ -79,7 +86,10 @@ impl Queue {
     pub(super) fn create(cloexec: bool) -> Result<RawFd> {
         let epoll = sys::epoll_create(cloexec)?;
         let number = epoll.as_raw_fd();
-        registry::insert(number, Arc::new(Queue { epoll: number, state: Mutex::new(State::new(number)) }))?;
+        registry::insert(
+            number,
+            Arc::new(Queue { epoll: number, state: Mutex::new(State::new(number)), signals: AtomicU64::new(0) }),
+        )?;
         Ok(epoll.into_raw_fd())
     }
 
@@ -132,6 +142,7 @@ impl Queue {
             // SAFETY: the caller's promise.
             let applied = unsafe { state.apply(changes, nchanges, &mut list) };
             let shown = state.settle_after_changes();
+            self.signals.store(state.watched_signals(), Ordering::Relaxed);
             match applied? {
                 Applied::NoRoomForReceipt => return Ok(0),
                 Applied::All => {}
@@ -162,10 +173,19 @@ impl Queue {
         let mut wait = wait;
         let mut harvest = None;
         let mut fruitless = 0;
+        let watched = self.signals.load(Ordering::Relaxed);
+        if watched != 0 {
+            if let Some(signals) = registry::signals() {
+                signals.rechain(watched);
+            }
+        }
+        signals::wait_begins();
         loop {
             let asked = list.room().min(HARVEST);
             let entries = match sys::epoll_wait(self.epoll, &mut buffer[..asked], wait) {
                 Ok(count) => initialised(&buffer[..count]),
+                // The program knows nothing of that handler.
+                Err(libc::EINTR) if signals::only_ours_ran() => &[],
                 Err(_) if list.length > 0 => return Ok(list.length),
                 // The number is open, but no epoll instance (any more).
                 Err(libc::EINVAL) => return Err(libc::EBADF),
@@ -258,6 +278,7 @@ impl State {
             inner: None,
             clocks: Clocks::new(),
             inotify: None,
+            watching: None,
             harvest: 0,
         }
     }
@@ -314,8 +335,14 @@ impl State {
         if self.closed {
             return Err(libc::EBADF);
         }
-        let own = [self.inner.as_ref().map(|inner| (inner.as_raw_fd(), libc::EPOLLIN as u32, INNER)), self.token_entry()];
-        let own = own.into_iter().chain(self.clock_entries()).chain([self.inotify_entry()]).flatten();
+        let own =
+            [self.inner.as_ref().map(|inner| (inner.as_raw_fd(), libc::EPOLLIN as u32, INNER)), self.token_entry()];
+        let own = own
+            .into_iter()
+            .chain(self.clock_entries())
+            .chain([self.inotify_entry()])
+            .chain(self.signal_entries())
+            .flatten();
         for (fd, interest, key) in own {
             sys::epoll_ctl(fresh.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, interest, key)?;
         }
@@ -390,6 +417,7 @@ impl State {
             EVFILT_USER => self.attach_user(change),
             EVFILT_PROC => self.attach_process(change),
             EVFILT_VNODE => self.attach_vnode(change),
+            EVFILT_SIGNAL => self.attach_signal(change),
             EVFILT_EMPTY | EVFILT_PROCDESC if !sys::is_open(change.ident as RawFd) => Err(libc::EBADF),
             _ => Err(libc::ENOTSUP),
         }
@@ -397,7 +425,7 @@ impl State {
 
     /// Adds a knote to the table.
     pub(super) fn insert(&mut self, change: &kevent, source: Source) -> Result<Index> {
-        self.knotes.insert(Knote::new(change, source)).map_err(|_| libc::ENOMEM)
+        self.knotes.insert(Knote::new(change, source)).ok_or(libc::ENOMEM)
     }
 
     /// Applies a change to a knote that is there.
@@ -425,6 +453,7 @@ impl State {
             Source::Process { .. } => self.modify_process(index, change)?,
             Source::Vnode(_) => self.modify_vnode(index, change)?,
             Source::File(_) => self.modify_file(index, change)?,
+            Source::Signal(_) => self.modify_signal(index, change),
             Source::Inode(_) => {}
         }
         let knote = &self.knotes[index];
@@ -456,7 +485,10 @@ impl State {
         self.ready.remove(&mut self.knotes, index);
         self.clocks.remove(&mut self.knotes, index);
         self.unsubscribe(index);
-        self.knotes.remove(index);
+        let knote = self.knotes.remove(index);
+        if knote.filter == EVFILT_SIGNAL {
+            self.unwatch_signal(knote.ident);
+        }
     }
 
     /// Makes epoll and the clocks agree with the knotes, after changes.
@@ -483,6 +515,7 @@ impl State {
                 TOKEN => self.token_harvested(),
                 INNER => inner = true,
                 INOTIFY => self.harvest_inotify(),
+                SIGNALS => self.count_signals(),
                 _ if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
                 _ if key == CLOCKS[REALTIME] => self.expire(REALTIME),
                 _ => self.take(Set::Outer, key, entry.events, harvest, list),
@@ -548,6 +581,7 @@ impl State {
                 Source::User { .. } => Some(self.deliver_user(index)),
                 Source::Vnode(_) => self.deliver_vnode(index),
                 Source::File(_) => self.deliver_file(index),
+                Source::Signal(_) => Some(self.deliver_signal(index)),
                 Source::Descriptor(_) | Source::Process { .. } | Source::Inode(_) => None,
             };
             if let Some(event) = event {

@@ -116,12 +116,7 @@ impl State {
     pub(super) fn wake_all(&mut self) -> Result<()> {
         self.need_token()?;
         match &self.token {
-            Some(token) => self.ctl(
-                libc::EPOLL_CTL_MOD,
-                token.fd.as_raw_fd(),
-                libc::EPOLLIN as u32,
-                TOKEN,
-            ),
+            Some(token) => self.ctl(libc::EPOLL_CTL_MOD, token.fd.as_raw_fd(), libc::EPOLLIN as u32, TOKEN),
             None => Ok(()),
         }
     }

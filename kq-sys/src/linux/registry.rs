@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::queue::Queue;
+use super::signals::Signals;
 use super::sys::{Errno, Result};
 
 type Entry = Mutex<Option<Arc<Queue>>>;
@@ -16,6 +17,7 @@ type Entry = Mutex<Option<Arc<Queue>>>;
 /// number that a process can have.
 struct Table {
     leaves: [AtomicPtr<Leaf>; TABLE_SIZE],
+    signals: Signals,
 }
 type Leaf = [Entry; LEAF_SIZE];
 const LEAF_SIZE: usize = 1 << 12;
@@ -48,12 +50,14 @@ fn make_table() -> Result<&'static Table> {
         match process.compare_exchange(FRESH, STARTING, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 let layout = std::alloc::Layout::new::<Table>();
-                // SAFETY: the layout has a size; zeros are null pointers, which is what an empty table holds.
+                // SAFETY: the layout has a size; zeros are null pointers, which is what `leaves` holds at first.
                 let fresh = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Table>();
                 if fresh.is_null() {
                     process.store(FRESH, Ordering::Release);
                     return Err(libc::ENOMEM);
                 }
+                // SAFETY: within the table, which nobody else has yet.
+                unsafe { ptr::addr_of_mut!((*fresh).signals).write(Signals::new()) };
                 TABLE.store(fresh, Ordering::Release);
                 process.store(READY, Ordering::Release);
             }
@@ -142,6 +146,11 @@ impl Table {
 /// The queue that has the number, if this process made one.
 pub(super) fn find(number: RawFd) -> Option<Arc<Queue>> {
     table()?.entry(number)?.lock().clone()
+}
+
+/// This process's signals, if it ever made a queue. Safe to call from a signal handler.
+pub(super) fn signals() -> Option<&'static Signals> {
+    table().map(|table| &table.signals)
 }
 
 /// Makes the number a queue. What it was before has been closed behind the queue's back; it goes now.

@@ -58,11 +58,7 @@ pub(crate) enum Wait {
 static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
 
 /// Waits for entries of an epoll instance; may return 0 before a long time is over.
-pub(crate) fn epoll_wait(
-    epoll: RawFd,
-    events: &mut [MaybeUninit<libc::epoll_event>],
-    wait: Wait,
-) -> Result<usize> {
+pub(crate) fn epoll_wait(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], wait: Wait) -> Result<usize> {
     let list = events.as_mut_ptr().cast::<libc::epoll_event>();
     let count = c_int::try_from(events.len()).unwrap_or(c_int::MAX);
     let millis = match wait {
@@ -91,10 +87,7 @@ fn epoll_pwait2(epoll: RawFd, list: *mut libc::epoll_event, count: c_int, nanos:
         seconds: i64,
         nanos: i64,
     }
-    let time = KernelTimespec {
-        seconds: (nanos / NANOS_PER_SEC) as i64,
-        nanos: (nanos % NANOS_PER_SEC) as i64,
-    };
+    let time = KernelTimespec { seconds: (nanos / NANOS_PER_SEC) as i64, nanos: (nanos % NANOS_PER_SEC) as i64 };
     // SAFETY: `list` has room for `count` entries, `time` lives across the call, and no signal mask is given.
     let result = unsafe {
         libc::syscall(
@@ -132,10 +125,8 @@ pub(crate) fn timerfd_set(timer: &OwnedFd, deadline: Option<u64>) -> Result<()> 
         spec.it_value.tv_nsec = (deadline % NANOS_PER_SEC) as _;
     }
     // SAFETY: `spec` lives across the call, and no old value is asked for.
-    check(unsafe {
-        libc::timerfd_settime(timer.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &spec, core::ptr::null_mut())
-    })
-    .map(drop)
+    check(unsafe { libc::timerfd_settime(timer.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &spec, core::ptr::null_mut()) })
+        .map(drop)
 }
 
 /// The time of a clock in nanoseconds.
@@ -222,12 +213,7 @@ pub(crate) fn peek_child_status(pidfd: RawFd) -> Result<Option<c_int>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     // SAFETY: `info` is valid for writing.
     check(unsafe {
-        libc::waitid(
-            P_PIDFD,
-            pidfd as libc::id_t,
-            info.as_mut_ptr(),
-            libc::WEXITED | libc::WNOWAIT | libc::WNOHANG,
-        )
+        libc::waitid(P_PIDFD, pidfd as libc::id_t, info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)
     })?;
     // SAFETY: a siginfo is plain integers, and was zeroed before the call.
     let info = unsafe { info.assume_init() };
@@ -404,12 +390,13 @@ impl NotificationBuffer {
             // SAFETY: as many bytes are there, and an inotify_event is plain integers.
             let header = unsafe { rest.as_ptr().cast::<libc::inotify_event>().read_unaligned() };
             rest = rest.get(HEADER + header.len as usize..).unwrap_or_default();
-            Some(Notification {
-                watch: header.wd,
-                mask: header.mask,
-                cookie: header.cookie,
-                is_named: header.len > 0,
-            })
+            Some(Notification { watch: header.wd, mask: header.mask, cookie: header.cookie, is_named: header.len > 0 })
         }))
     }
+}
+
+/// Makes a signalfd, or changes the signals of `existing` (-1 for none).
+pub(crate) fn signalfd(existing: RawFd, signals: &libc::sigset_t) -> Result<RawFd> {
+    // SAFETY: `signals` lives across the call.
+    check(unsafe { libc::signalfd(existing, signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
 }

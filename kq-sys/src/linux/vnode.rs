@@ -377,8 +377,7 @@ impl State {
 /// Every notification in turn, one waiter at a time: whoever comes for them reads them all.
 const INTEREST: u32 = (libc::EPOLLIN | libc::EPOLLET) as u32;
 
-const NO_CHANGE: kevent =
-    kevent { ident: 0, filter: 0, flags: 0, fflags: 0, data: 0, udata: core::ptr::null_mut() };
+const NO_CHANGE: kevent = kevent { ident: 0, filter: 0, flags: 0, fflags: 0, data: 0, udata: core::ptr::null_mut() };
 
 /// What is asked of files and of directories alike.
 fn common(asked: impl Fn(u32, u32) -> u32) -> u32 {
