@@ -72,23 +72,13 @@ impl Kqueue {
     pub fn apply(&self, changes: &[Change]) -> Result<(), ApplyError> {
         let mut start = 0;
         // A change that may have to be tried twice goes alone; only Apple has such.
-        for (index, change) in changes
-            .iter()
-            .enumerate()
-            .filter(|(_, change)| status::is_asked_for(change))
-        {
+        for (index, change) in changes.iter().enumerate().filter(|(_, change)| status::is_asked_for(change)) {
             self.apply_list(&changes[start..index])?;
-            self.apply_one(change).map_err(|errno| ApplyError {
-                errno,
-                index: Some(index),
-            })?;
+            self.apply_one(change).map_err(|errno| ApplyError { errno, index: Some(index) })?;
             start = index + 1;
         }
         self.apply_list(&changes[start..])
-            .map_err(|error| ApplyError {
-                index: error.index.map(|index| start + index),
-                ..error
-            })
+            .map_err(|error| ApplyError { index: error.index.map(|index| start + index), ..error })
     }
 
     /// Applies changes and reports the outcome of each by its index, failed or not.
@@ -116,11 +106,7 @@ impl Kqueue {
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn apply_each<'b>(
-        &self,
-        changes: &[Change],
-        buffer: &'b mut EventBuffer,
-    ) -> io::Result<Receipts<'b>> {
+    pub fn apply_each<'b>(&self, changes: &[Change], buffer: &'b mut EventBuffer) -> io::Result<Receipts<'b>> {
         buffer.outcomes.clear();
         buffer.outcomes.reserve(changes.len());
         for list in changes.chunks(buffer.capacity().min(sys::MAX_LIST)) {
@@ -163,17 +149,8 @@ impl Kqueue {
         let mut list = [change.delete(), *change].map(with_receipt);
         let entries = list.as_mut_ptr();
         // SAFETY: the list is two structs long, for reading and for writing.
-        let written = unsafe {
-            sys::call(
-                self.raw(),
-                entries,
-                list.len(),
-                entries,
-                list.len(),
-                Wait::Not,
-                Then::ReportChanges,
-            )?
-        };
+        let written =
+            unsafe { sys::call(self.raw(), entries, list.len(), entries, list.len(), Wait::Not, Then::ReportChanges)? };
         let [deleted, added] = match written {
             2 => list.map(|entry| Event(entry).change_error()),
             // The kernels write a receipt for either change, or fail as a whole.
@@ -205,20 +182,14 @@ impl Kqueue {
                     Then::ReportChanges,
                 )
             }
-            .map_err(|errno| ApplyError {
-                errno,
-                index: (changes.len() == 1).then_some(0),
-            })?;
+            .map_err(|errno| ApplyError { errno, index: (changes.len() == 1).then_some(0) })?;
         }
         Ok(())
     }
 
     /// Applies one change, for the second time without the question for a status if that was refused.
     pub(crate) fn apply_one(&self, change: &Change) -> Result<(), Errno> {
-        let apply = |change: &Change| {
-            self.apply_list(std::slice::from_ref(change))
-                .map_err(|error| error.errno)
-        };
+        let apply = |change: &Change| self.apply_list(std::slice::from_ref(change)).map_err(|error| error.errno);
         match apply(change) {
             Err(errno) => match status::left_out(change, errno) {
                 Some(without) => apply(&without),
@@ -233,12 +204,7 @@ impl Kqueue {
     ///
     /// # Panics
     /// If the list does not fit there.
-    pub(crate) fn receipted(
-        &self,
-        list: &[Change],
-        buffer: &mut EventBuffer,
-        start: usize,
-    ) -> Result<usize, Errno> {
+    pub(crate) fn receipted(&self, list: &[Change], buffer: &mut EventBuffer, start: usize) -> Result<usize, Errno> {
         assert!(start <= buffer.capacity() && list.len() <= buffer.capacity() - start);
         // SAFETY: `start` is within the slots, as just asserted.
         let slots = unsafe { buffer.as_mut_ptr().add(start) };
@@ -248,17 +214,7 @@ impl Kqueue {
         }
         // The timeout is zero, and there is an entry for each change, so that no event is taken instead.
         // SAFETY: so many slots were just written, and are the buffer's.
-        unsafe {
-            sys::call(
-                self.raw(),
-                slots,
-                list.len(),
-                slots,
-                list.len(),
-                Wait::Not,
-                Then::ReportChanges,
-            )
-        }
+        unsafe { sys::call(self.raw(), slots, list.len(), slots, list.len(), Wait::Not, Then::ReportChanges) }
     }
 
     /// Adds the outcomes of a list whose receipts are the buffer's first `written` slots.

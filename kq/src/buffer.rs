@@ -34,11 +34,7 @@ impl EventBuffer {
         let capacity = capacity.max(1);
         let mut slots = Vec::with_capacity(capacity);
         slots.resize_with(capacity, MaybeUninit::uninit);
-        EventBuffer {
-            slots: slots.into_boxed_slice(),
-            filled: 0,
-            outcomes: Vec::new(),
-        }
+        EventBuffer { slots: slots.into_boxed_slice(), filled: 0, outcomes: Vec::new() }
     }
 
     /// The most events that one wait returns.
@@ -76,18 +72,13 @@ impl EventBuffer {
     /// The events of the last wait, to be put in order.
     pub(crate) fn events_mut(&mut self) -> &mut [Event] {
         // SAFETY: as in `events`, and the borrow is unique.
-        unsafe {
-            std::slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast::<Event>(), self.filled)
-        }
+        unsafe { std::slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast::<Event>(), self.filled) }
     }
 }
 
 impl fmt::Debug for EventBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventBuffer")
-            .field("capacity", &self.capacity())
-            .field("events", &self.events())
-            .finish()
+        f.debug_struct("EventBuffer").field("capacity", &self.capacity()).field("events", &self.events()).finish()
     }
 }
 

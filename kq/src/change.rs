@@ -254,9 +254,7 @@ impl Change {
     }
 
     fn from_setting(id: usize, setting: TimerSetting) -> Change {
-        Change::with(id, Filter::TIMER)
-            .fflags(setting.fflags)
-            .data(setting.data)
+        Change::with(id, Filter::TIMER).fflags(setting.fflags).data(setting.data)
     }
 
     /// Deletes the knote.
@@ -326,8 +324,7 @@ impl Change {
     /// Report only from `bytes` on: the low-water mark of READ and WRITE (NOTE_LOWAT).
     pub fn low_water(self, bytes: usize) -> Change {
         let fflags = self.0.fflags | kq_sys::NOTE_LOWAT;
-        self.fflags(fflags)
-            .data(i64::try_from(bytes).unwrap_or(i64::MAX))
+        self.fflags(fflags).data(i64::try_from(bytes).unwrap_or(i64::MAX))
     }
 
     /// A value that every event of the knote hands back.
@@ -446,13 +443,7 @@ pub(crate) fn debug_fields(mut shown: fmt::DebugStruct<'_, '_>, raw: &Raw) -> fm
         .field("ident", &ident)
         .field("filter", &filter)
         .field("flags", &format_args!("{}", flags_text(&flags)))
-        .field(
-            "fflags",
-            &Notes {
-                filter,
-                fflags: raw.fflags,
-            },
-        )
+        .field("fflags", &Notes { filter, fflags: raw.fflags })
         .field("data", &data)
         .field("udata", &udata);
     #[cfg(has_ext)]
@@ -482,11 +473,7 @@ mod tests {
 
     #[test]
     fn an_action_takes_the_place_of_add_and_drops_the_modes() {
-        let added = Change::timer(3, Duration::from_millis(5))
-            .oneshot()
-            .clear()
-            .dispatch()
-            .udata(9);
+        let added = Change::timer(3, Duration::from_millis(5)).oneshot().clear().dispatch().udata(9);
         for (changed, action) in [
             (added.delete(), Flags::DELETE),
             (added.enable(), Flags::ENABLE),
@@ -514,36 +501,22 @@ mod tests {
     #[cfg(apple)]
     fn what_is_part_of_the_key_stays_with_the_action() {
         let added = Change::user(1).add_flags(Flags::UDATA_SPECIFIC);
-        assert_eq!(
-            added.delete().flags(),
-            Flags::DELETE | Flags::UDATA_SPECIFIC
-        );
+        assert_eq!(added.delete().flags(), Flags::DELETE | Flags::UDATA_SPECIFIC);
     }
 
     #[test]
     fn receipts_are_never_asked_for() {
         let all = Flags::from_bits_retain(!0);
-        assert!(!Change::new(0, Filter::READ, all)
-            .flags()
-            .contains(Flags::RECEIPT));
-        assert!(!Change::new(0, Filter::READ, Flags::ADD)
-            .add_flags(all)
-            .flags()
-            .contains(Flags::RECEIPT));
-        assert!(!Change::new(0, Filter::READ, Flags::ADD)
-            .set_flags(all)
-            .flags()
-            .contains(Flags::RECEIPT));
+        assert!(!Change::new(0, Filter::READ, all).flags().contains(Flags::RECEIPT));
+        assert!(!Change::new(0, Filter::READ, Flags::ADD).add_flags(all).flags().contains(Flags::RECEIPT));
+        assert!(!Change::new(0, Filter::READ, Flags::ADD).set_flags(all).flags().contains(Flags::RECEIPT));
     }
 
     #[test]
     fn unknown_bits_and_filters_are_kept() {
         let filter = Filter::from_raw(77);
         let flags = Flags::from_bits_retain(0x0400) | Flags::ADD;
-        let change = Change::new(usize::MAX, filter, flags)
-            .fflags(u32::MAX)
-            .data(i64::MIN)
-            .udata(usize::MAX);
+        let change = Change::new(usize::MAX, filter, flags).fflags(u32::MAX).data(i64::MIN).udata(usize::MAX);
         assert_eq!(change.ident(), usize::MAX);
         assert_eq!(change.filter().raw(), 77);
         assert_eq!(change.flags(), flags);
@@ -551,18 +524,12 @@ mod tests {
         assert_eq!(change.get_data(), i64::MIN);
         assert_eq!(change.get_udata(), usize::MAX);
         let shown = format!("{change:?}");
-        assert!(
-            shown.contains("Filter(77)") && shown.contains("0x400"),
-            "{shown}"
-        );
+        assert!(shown.contains("Filter(77)") && shown.contains("0x400"), "{shown}");
     }
 
     #[test]
     fn a_change_shows_names() {
-        let shown = format!(
-            "{:?}",
-            Change::process(12, ProcEvents::EXIT).oneshot().udata(5)
-        );
+        let shown = format!("{:?}", Change::process(12, ProcEvents::EXIT).oneshot().udata(5));
         assert!(shown.contains("filter: PROC"), "{shown}");
         assert!(shown.contains("flags: ADD | ONESHOT"), "{shown}");
         assert!(shown.contains("EXIT"), "{shown}");
@@ -572,10 +539,7 @@ mod tests {
     fn a_low_water_mark_is_data_with_its_note() {
         let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
         let change = Change::read(&a).low_water(100);
-        assert_eq!(
-            (change.get_fflags(), change.get_data()),
-            (kq_sys::NOTE_LOWAT, 100)
-        );
+        assert_eq!((change.get_fflags(), change.get_data()), (kq_sys::NOTE_LOWAT, 100));
         assert_eq!(Change::write(&a).low_water(usize::MAX).get_data(), i64::MAX);
     }
 

@@ -203,46 +203,24 @@ impl EventKind {
                 eof: eof || at_end_of_file(event),
                 error: end_error(event),
             },
-            Filter::WRITE => EventKind::Write {
-                fd,
-                space: Some(event.data()),
-                eof,
-                error: end_error(event),
-            },
+            Filter::WRITE => EventKind::Write { fd, space: Some(event.data()), eof, error: end_error(event) },
             #[cfg(has_empty)]
-            Filter::EMPTY => EventKind::Empty {
-                fd,
-                eof,
-                error: end_error(event),
-            },
+            Filter::EMPTY => EventKind::Empty { fd, eof, error: end_error(event) },
             #[cfg(has_except)]
-            Filter::EXCEPT => EventKind::Except {
-                fd,
-                oob: event.fflags() & kq_sys::NOTE_OOB != 0,
-                eof,
-            },
-            Filter::TIMER => EventKind::Timer {
-                id: event.ident(),
-                expirations: u64::try_from(event.data()).unwrap_or(0),
-            },
+            Filter::EXCEPT => EventKind::Except { fd, oob: event.fflags() & kq_sys::NOTE_OOB != 0, eof },
+            Filter::TIMER => {
+                EventKind::Timer { id: event.ident(), expirations: u64::try_from(event.data()).unwrap_or(0) }
+            }
             Filter::PROC => process(event),
             #[cfg(has_procdesc)]
             Filter::PROCDESC => {
                 let events = ProcEvents::from_bits_retain(event.fflags());
-                EventKind::ProcessDescriptor {
-                    fd,
-                    events,
-                    status: exit_status(event, events),
-                }
+                EventKind::ProcessDescriptor { fd, events, status: exit_status(event, events) }
             }
-            Filter::SIGNAL => EventKind::Signal {
-                signal: event.ident() as i32,
-                count: u64::try_from(event.data()).unwrap_or(0),
-            },
-            Filter::VNODE => EventKind::Vnode {
-                fd,
-                events: VnodeEvents::from_bits_retain(event.fflags()),
-            },
+            Filter::SIGNAL => {
+                EventKind::Signal { signal: event.ident() as i32, count: u64::try_from(event.data()).unwrap_or(0) }
+            }
+            Filter::VNODE => EventKind::Vnode { fd, events: VnodeEvents::from_bits_retain(event.fflags()) },
             #[cfg(has_user)]
             Filter::USER => EventKind::User {
                 id: event.ident(),
@@ -250,18 +228,11 @@ impl EventKind {
                 data: event.data(),
             },
             #[cfg(has_fs)]
-            Filter::FS => EventKind::Fs {
-                events: event.fflags(),
-            },
+            Filter::FS => EventKind::Fs { events: event.fflags() },
             #[cfg(has_aio)]
-            Filter::AIO => EventKind::Aio {
-                aiocb: event.ident(),
-                error: event.data(),
-            },
+            Filter::AIO => EventKind::Aio { aiocb: event.ident(), error: event.data() },
             #[cfg(has_aio)]
-            Filter::LIO => EventKind::Lio {
-                ident: event.ident(),
-            },
+            Filter::LIO => EventKind::Lio { ident: event.ident() },
             #[cfg(has_jail)]
             Filter::JAIL | Filter::JAILDESC => EventKind::Jail {
                 ident: event.ident(),
@@ -269,19 +240,11 @@ impl EventKind {
                 id: event.data(),
             },
             #[cfg(has_device)]
-            Filter::DEVICE => EventKind::Device {
-                fd,
-                events: event.fflags(),
-            },
+            Filter::DEVICE => EventKind::Device { fd, events: event.fflags() },
             #[cfg(has_machport)]
-            Filter::MACHPORT => EventKind::MachPort {
-                name: event.ident() as u32,
-                port: event.data(),
-            },
+            Filter::MACHPORT => EventKind::MachPort { name: event.ident() as u32, port: event.data() },
             #[cfg(has_vm)]
-            Filter::VM => EventKind::Vm {
-                events: crate::VmEvents::from_bits_retain(event.fflags()),
-            },
+            Filter::VM => EventKind::Vm { events: crate::VmEvents::from_bits_retain(event.fflags()) },
             filter => EventKind::Other { filter },
         }
     }
@@ -289,9 +252,7 @@ impl EventKind {
 
 /// The error that ended a socket: the kernels put it into fflags together with EV_EOF.
 fn end_error(event: &Event) -> Option<Errno> {
-    let errno = i32::try_from(event.fflags())
-        .ok()
-        .filter(|errno| *errno != 0)?;
+    let errno = i32::try_from(event.fflags()).ok().filter(|errno| *errno != 0)?;
     event.is_eof().then(|| Errno::from_raw(errno))
 }
 
@@ -309,19 +270,13 @@ fn at_end_of_file(event: &Event) -> bool {
 fn process(event: &Event) -> EventKind {
     let events = ProcEvents::from_bits_retain(event.fflags());
     #[cfg(has_track)]
-    let parent = events
-        .contains(ProcEvents::CHILD)
-        .then(|| event.data() as u32);
+    let parent = events.contains(ProcEvents::CHILD).then(|| event.data() as u32);
     #[cfg(not(has_track))]
     let parent = None;
     EventKind::Process {
         pid: event.ident() as u32,
         events,
-        status: if parent.is_some() {
-            None
-        } else {
-            exit_status(event, events)
-        },
+        status: if parent.is_some() { None } else { exit_status(event, events) },
         parent,
     }
 }
@@ -345,57 +300,22 @@ mod tests {
     use crate::{Change, Flags};
 
     fn event(ident: usize, filter: Filter, flags: Flags, fflags: u32, data: i64) -> Event {
-        Event(
-            Change::new(ident, filter, flags)
-                .fflags(fflags)
-                .data(data)
-                .0,
-        )
+        Event(Change::new(ident, filter, flags).fflags(fflags).data(data).0)
     }
 
     #[test]
     fn data_and_the_end_can_come_together() {
-        let end = event(
-            4,
-            Filter::READ,
-            Flags::CLEAR | Flags::EOF,
-            libc::ECONNRESET as u32,
-            12,
-        );
+        let end = event(4, Filter::READ, Flags::CLEAR | Flags::EOF, libc::ECONNRESET as u32, 12);
         let error = Some(Errno::from_raw(libc::ECONNRESET));
-        assert_eq!(
-            end.kind(),
-            EventKind::Read {
-                fd: 4,
-                available: Some(12),
-                eof: true,
-                error
-            }
-        );
+        assert_eq!(end.kind(), EventKind::Read { fd: 4, available: Some(12), eof: true, error });
         let open = event(4, Filter::READ, Flags::empty(), 0, -7);
-        assert_eq!(
-            open.kind(),
-            EventKind::Read {
-                fd: 4,
-                available: Some(-7),
-                eof: false,
-                error: None
-            }
-        );
+        assert_eq!(open.kind(), EventKind::Read { fd: 4, available: Some(-7), eof: false, error: None });
     }
 
     #[test]
     fn notes_of_an_open_socket_are_no_error() {
         let open = event(4, Filter::WRITE, Flags::ADD, kq_sys::NOTE_LOWAT, 100);
-        assert_eq!(
-            open.kind(),
-            EventKind::Write {
-                fd: 4,
-                space: Some(100),
-                eof: false,
-                error: None
-            }
-        );
+        assert_eq!(open.kind(), EventKind::Write { fd: 4, space: Some(100), eof: false, error: None });
     }
 
     #[test]
@@ -404,111 +324,43 @@ mod tests {
         let fflags = ProcEvents::EXIT | ProcEvents::EXITSTATUS;
         #[cfg(not(apple))]
         let fflags = ProcEvents::EXIT | ProcEvents::FORK;
-        let exit = event(
-            77,
-            Filter::PROC,
-            Flags::EOF | Flags::ONESHOT,
-            fflags.bits(),
-            0x700,
-        );
-        let EventKind::Process {
-            pid: 77,
-            status: Some(status),
-            events,
-            parent: None,
-        } = exit.kind()
-        else {
+        let exit = event(77, Filter::PROC, Flags::EOF | Flags::ONESHOT, fflags.bits(), 0x700);
+        let EventKind::Process { pid: 77, status: Some(status), events, parent: None } = exit.kind() else {
             panic!("{:?}", exit.kind());
         };
         assert_eq!(status.code(), Some(7));
         assert!(events.contains(ProcEvents::EXIT));
         let fork = event(77, Filter::PROC, Flags::CLEAR, ProcEvents::FORK.bits(), 0);
-        assert!(matches!(
-            fork.kind(),
-            EventKind::Process { status: None, .. }
-        ));
+        assert!(matches!(fork.kind(), EventKind::Process { status: None, .. }));
     }
 
     #[test]
     #[cfg(has_track)]
     fn a_followed_child_has_its_parent() {
-        let child = event(
-            78,
-            Filter::PROC,
-            Flags::ONESHOT,
-            ProcEvents::CHILD.bits(),
-            77,
-        );
-        assert!(matches!(
-            child.kind(),
-            EventKind::Process {
-                pid: 78,
-                parent: Some(77),
-                status: None,
-                ..
-            }
-        ));
+        let child = event(78, Filter::PROC, Flags::ONESHOT, ProcEvents::CHILD.bits(), 77);
+        assert!(matches!(child.kind(), EventKind::Process { pid: 78, parent: Some(77), status: None, .. }));
     }
 
     #[test]
     fn a_failed_change_is_told_whatever_flags_come_with_it() {
-        let failed = event(
-            9,
-            Filter::TIMER,
-            Flags::ADD | Flags::ONESHOT | Flags::ERROR,
-            0,
-            i64::from(libc::EINVAL),
-        );
-        assert_eq!(
-            failed.kind(),
-            EventKind::ChangeFailed {
-                error: Errno::from_raw(libc::EINVAL)
-            }
-        );
+        let failed = event(9, Filter::TIMER, Flags::ADD | Flags::ONESHOT | Flags::ERROR, 0, i64::from(libc::EINVAL));
+        assert_eq!(failed.kind(), EventKind::ChangeFailed { error: Errno::from_raw(libc::EINVAL) });
     }
 
     #[test]
     fn counts_and_unknown_filters() {
         let timer = event(3, Filter::TIMER, Flags::CLEAR, 0, 4);
-        assert_eq!(
-            timer.kind(),
-            EventKind::Timer {
-                id: 3,
-                expirations: 4
-            }
-        );
+        assert_eq!(timer.kind(), EventKind::Timer { id: 3, expirations: 4 });
         let signal = event(30, Filter::SIGNAL, Flags::CLEAR, 0, 2);
-        assert_eq!(
-            signal.kind(),
-            EventKind::Signal {
-                signal: 30,
-                count: 2
-            }
-        );
+        assert_eq!(signal.kind(), EventKind::Signal { signal: 30, count: 2 });
         let filter = Filter::from_raw(99);
-        assert_eq!(
-            event(1, filter, Flags::empty(), 5, 6).kind(),
-            EventKind::Other { filter }
-        );
+        assert_eq!(event(1, filter, Flags::empty(), 5, 6).kind(), EventKind::Other { filter });
     }
 
     #[test]
     #[cfg(has_user)]
     fn a_user_event_shows_the_flags_that_are_the_programs() {
-        let user = event(
-            5,
-            Filter::USER,
-            Flags::empty(),
-            kq_sys::NOTE_FFCOPY | 0xff,
-            42,
-        );
-        assert_eq!(
-            user.kind(),
-            EventKind::User {
-                id: 5,
-                flags: 0xff,
-                data: 42
-            }
-        );
+        let user = event(5, Filter::USER, Flags::empty(), kq_sys::NOTE_FFCOPY | 0xff, 42);
+        assert_eq!(user.kind(), EventKind::User { id: 5, flags: 0xff, data: 42 });
     }
 }

@@ -92,10 +92,7 @@ impl Drop for Kqueue {
 /// Takes over a descriptor, which should be a queue's: any other answers every call with EBADF or EINVAL.
 impl From<OwnedFd> for Kqueue {
     fn from(fd: OwnedFd) -> Kqueue {
-        Kqueue {
-            fd: ManuallyDrop::new(fd),
-            pid: std::process::id(),
-        }
+        Kqueue { fd: ManuallyDrop::new(fd), pid: std::process::id() }
     }
 }
 

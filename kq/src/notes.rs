@@ -31,10 +31,7 @@ impl Notes {
             Filter::EXCEPT => "read_write",
             _ => return &[],
         };
-        kq_sys::NOTES
-            .iter()
-            .find(|(name, _)| *name == group)
-            .map_or(&[], |(_, notes)| notes)
+        kq_sys::NOTES.iter().find(|(name, _)| *name == group).map_or(&[], |(_, notes)| notes)
     }
 }
 
@@ -67,14 +64,8 @@ mod tests {
 
     #[test]
     fn names_known_bits_and_keeps_the_rest() {
-        assert_eq!(
-            shown(Filter::VNODE, kq_sys::NOTE_WRITE | kq_sys::NOTE_DELETE),
-            "DELETE | WRITE"
-        );
-        assert_eq!(
-            shown(Filter::VNODE, 0x4000_0000 | kq_sys::NOTE_RENAME),
-            "RENAME | 0x40000000"
-        );
+        assert_eq!(shown(Filter::VNODE, kq_sys::NOTE_WRITE | kq_sys::NOTE_DELETE), "DELETE | WRITE");
+        assert_eq!(shown(Filter::VNODE, 0x4000_0000 | kq_sys::NOTE_RENAME), "RENAME | 0x40000000");
         assert_eq!(shown(Filter::PROC, kq_sys::NOTE_EXIT), "EXIT");
         assert_eq!(shown(Filter::READ, 0), "0x0");
         assert_eq!(shown(Filter::SIGNAL, 3), "0x3");

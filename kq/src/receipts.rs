@@ -23,9 +23,7 @@ pub struct Receipt {
 impl<'b> Receipts<'b> {
     /// Over one errno (or 0) for each change.
     pub(crate) fn new(outcomes: &'b [i32]) -> Receipts<'b> {
-        Receipts {
-            outcomes: outcomes.iter().copied().enumerate(),
-        }
+        Receipts { outcomes: outcomes.iter().copied().enumerate() }
     }
 
     /// The first change, of those that are left, that failed.
@@ -92,28 +90,13 @@ mod tests {
         let outcomes = [0, libc::EBADF, 0, libc::ENOENT];
         let receipts = Receipts::new(&outcomes);
         assert_eq!(receipts.len(), 4);
-        let failed: Vec<_> = receipts
-            .clone()
-            .filter(|receipt| !receipt.is_applied())
-            .collect();
-        assert_eq!(
-            failed.iter().map(Receipt::index).collect::<Vec<_>>(),
-            [1, 3]
-        );
+        let failed: Vec<_> = receipts.clone().filter(|receipt| !receipt.is_applied()).collect();
+        assert_eq!(failed.iter().map(Receipt::index).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(failed[0].error(), Some(Errno::from_raw(libc::EBADF)));
-        assert_eq!(
-            failed[1].result().unwrap_err().raw_os_error(),
-            Some(libc::ENOENT)
-        );
+        assert_eq!(failed[1].result().unwrap_err().raw_os_error(), Some(libc::ENOENT));
         let mut receipts = receipts;
-        assert_eq!(
-            receipts.first_failure().map(|receipt| receipt.index()),
-            Some(1)
-        );
-        assert_eq!(
-            receipts.first_failure().map(|receipt| receipt.index()),
-            Some(3)
-        );
+        assert_eq!(receipts.first_failure().map(|receipt| receipt.index()), Some(1));
+        assert_eq!(receipts.first_failure().map(|receipt| receipt.index()), Some(3));
         assert_eq!(receipts.first_failure(), None);
     }
 }

@@ -10,8 +10,7 @@ const EXITSTATUS: Option<u32> = None;
 
 /// Whether the kernel may refuse the change because it asks for the status.
 pub(crate) fn is_asked_for(change: &Change) -> bool {
-    EXITSTATUS
-        .is_some_and(|note| change.filter() == Filter::PROC && change.get_fflags() & note != 0)
+    EXITSTATUS.is_some_and(|note| change.filter() == Filter::PROC && change.get_fflags() & note != 0)
 }
 
 /// The change without the question, if that is why it failed.
@@ -33,10 +32,7 @@ mod tests {
         let without = left_out(&change, eacces);
         assert_eq!(without.is_some(), cfg!(apple));
         if let Some(without) = without {
-            assert_eq!(
-                without.get_fflags(),
-                (ProcEvents::EXIT | ProcEvents::FORK).bits()
-            );
+            assert_eq!(without.get_fflags(), (ProcEvents::EXIT | ProcEvents::FORK).bits());
             assert_eq!(left_out(&without, eacces), None);
         }
     }

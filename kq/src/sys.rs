@@ -79,10 +79,7 @@ pub(crate) unsafe fn call(
     wait: Wait,
     then: Then,
 ) -> Result<usize, Errno> {
-    const NOT: kq_sys::timespec = kq_sys::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    const NOT: kq_sys::timespec = kq_sys::timespec { tv_sec: 0, tv_nsec: 0 };
     let timeout: *const kq_sys::timespec = match &wait {
         Wait::Not => &NOT,
         Wait::For(time) => time,

@@ -6,11 +6,7 @@ use crate::sys::Wait;
 
 /// The longest timeout in seconds: older Apple kernels refuse more, and 32-bit ones (and FreeBSD) cannot count more.
 /// Whoever waits longer waits without end.
-const LONGEST: u64 = if cfg!(apple) {
-    100_000_000
-} else {
-    i32::MAX as u64
-};
+const LONGEST: u64 = if cfg!(apple) { 100_000_000 } else { i32::MAX as u64 };
 
 /// How long a call with this timeout waits.
 pub(crate) fn wait_for(timeout: Option<Duration>) -> Wait {
@@ -19,10 +15,7 @@ pub(crate) fn wait_for(timeout: Option<Duration>) -> Wait {
         Some(time) if time.is_zero() => Wait::Not,
         Some(time) if time.as_secs() > LONGEST => Wait::Forever,
         // Nanoseconds are below 10⁹ and the seconds were just compared: both fit 32 bits.
-        Some(time) => Wait::For(kq_sys::timespec {
-            tv_sec: time.as_secs() as _,
-            tv_nsec: time.subsec_nanos() as _,
-        }),
+        Some(time) => Wait::For(kq_sys::timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ }),
     }
 }
 
@@ -42,10 +35,7 @@ mod tests {
     fn a_timeout_is_exact() {
         assert_eq!(parts(Duration::from_nanos(1)), (0, 1));
         assert_eq!(parts(Duration::from_millis(1_500)), (1, 500_000_000));
-        assert_eq!(
-            parts(Duration::new(LONGEST, 999_999_999)),
-            (LONGEST as i64, 999_999_999)
-        );
+        assert_eq!(parts(Duration::new(LONGEST, 999_999_999)), (LONGEST as i64, 999_999_999));
     }
 
     #[test]
@@ -53,9 +43,6 @@ mod tests {
         assert!(matches!(wait_for(Some(Duration::ZERO)), Wait::Not));
         assert!(matches!(wait_for(None), Wait::Forever));
         assert!(matches!(wait_for(Some(Duration::MAX)), Wait::Forever));
-        assert!(matches!(
-            wait_for(Some(Duration::from_secs(LONGEST + 1))),
-            Wait::Forever
-        ));
+        assert!(matches!(wait_for(Some(Duration::from_secs(LONGEST + 1))), Wait::Forever));
     }
 }

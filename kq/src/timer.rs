@@ -52,61 +52,27 @@ const MAX_SECONDS: i64 = 1_000_000_000;
 /// it were microseconds), so microseconds take over there.
 const FREEBSD: Scheme = Scheme {
     units: &[
-        Unit {
-            note: 0x8,
-            nanos: NANO,
-            max: 999_999_999,
-        },
-        Unit {
-            note: 0x4,
-            nanos: MICRO,
-            max: MAX_SECONDS * 1_000_000,
-        },
+        Unit { note: 0x8, nanos: NANO, max: 999_999_999 },
+        Unit { note: 0x4, nanos: MICRO, max: MAX_SECONDS * 1_000_000 },
     ],
-    absolute: Some(Absolute {
-        note: 0x10 | 0x4,
-        nanos: MICRO,
-        max: i32::MAX as i64 * 1_000_000,
-    }),
+    absolute: Some(Absolute { note: 0x10 | 0x4, nanos: MICRO, max: i32::MAX as i64 * 1_000_000 }),
 };
 
 /// NetBSD 10 and OpenBSD: the unit is a number, not a bit.
 const NETBSD: Scheme = Scheme {
-    units: &[Unit {
-        note: 0x3,
-        nanos: NANO,
-        max: i64::MAX,
-    }],
-    absolute: Some(Absolute {
-        note: 0x10 | 0x3,
-        nanos: NANO,
-        max: i64::MAX,
-    }),
+    units: &[Unit { note: 0x3, nanos: NANO, max: i64::MAX }],
+    absolute: Some(Absolute { note: 0x10 | 0x3, nanos: NANO, max: i64::MAX }),
 };
 
 /// Apple.
 const APPLE: Scheme = Scheme {
-    units: &[Unit {
-        note: 0x4,
-        nanos: NANO,
-        max: i64::MAX,
-    }],
-    absolute: Some(Absolute {
-        note: 0x8 | 0x4,
-        nanos: NANO,
-        max: i64::MAX,
-    }),
+    units: &[Unit { note: 0x4, nanos: NANO, max: i64::MAX }],
+    absolute: Some(Absolute { note: 0x8 | 0x4, nanos: NANO, max: i64::MAX }),
 };
 
 /// DragonFly and NetBSD 9: milliseconds, and no notes.
-const MILLISECONDS: Scheme = Scheme {
-    units: &[Unit {
-        note: 0,
-        nanos: MILLI,
-        max: MAX_SECONDS * 1_000,
-    }],
-    absolute: None,
-};
+const MILLISECONDS: Scheme =
+    Scheme { units: &[Unit { note: 0, nanos: MILLI, max: MAX_SECONDS * 1_000 }], absolute: None };
 
 /// The scheme of the running system.
 fn running() -> &'static Scheme {
@@ -164,10 +130,7 @@ impl Scheme {
         let absolute = self.absolute.and_then(|absolute| {
             let since_epoch = time.duration_since(UNIX_EPOCH).ok()?;
             let data = count(since_epoch.as_nanos(), absolute.nanos, absolute.max)?;
-            Some(TimerSetting {
-                fflags: absolute.note,
-                data,
-            })
+            Some(TimerSetting { fflags: absolute.note, data })
         });
         absolute.unwrap_or_else(|| self.every(left))
     }
@@ -175,9 +138,7 @@ impl Scheme {
 
 /// `nanos` in units of `unit`, rounded up, unless that is beyond `max`.
 fn count(nanos: u128, unit: u128, max: i64) -> Option<i64> {
-    i64::try_from(nanos.div_ceil(unit))
-        .ok()
-        .filter(|count| *count <= max)
+    i64::try_from(nanos.div_ceil(unit)).ok().filter(|count| *count <= max)
 }
 
 #[cfg(netbsd)]
@@ -200,18 +161,9 @@ mod netbsd {
         if unsafe { libc::uname(&mut name) } != 0 {
             return None;
         }
-        let digits = name
-            .release
-            .iter()
-            .map(|c| c.to_ne_bytes()[0])
-            .take_while(u8::is_ascii_digit);
+        let digits = name.release.iter().map(|c| c.to_ne_bytes()[0]).take_while(u8::is_ascii_digit);
         digits.fold(None, |number, digit| {
-            Some(
-                number
-                    .unwrap_or(0_u32)
-                    .saturating_mul(10)
-                    .saturating_add(u32::from(digit - b'0')),
-            )
+            Some(number.unwrap_or(0_u32).saturating_mul(10).saturating_add(u32::from(digit - b'0')))
         })
     }
 }
@@ -224,11 +176,7 @@ mod tests {
 
     /// What a setting means, in nanoseconds.
     fn nanos_of(scheme: &Scheme, setting: TimerSetting) -> u128 {
-        let unit = scheme
-            .units
-            .iter()
-            .find(|unit| unit.note == setting.fflags)
-            .expect("a unit of the scheme");
+        let unit = scheme.units.iter().find(|unit| unit.note == setting.fflags).expect("a unit of the scheme");
         assert!(setting.data >= 1 && setting.data <= unit.max, "{setting:?}");
         u128::try_from(setting.data).unwrap() * unit.nanos
     }
@@ -242,21 +190,12 @@ mod tests {
         #[cfg(freebsd_abi)]
         {
             assert_eq!(FREEBSD.units[1].note, kq_sys::NOTE_USECONDS);
-            assert_eq!(
-                FREEBSD.absolute.unwrap().note,
-                kq_sys::NOTE_ABSTIME | kq_sys::NOTE_USECONDS
-            );
+            assert_eq!(FREEBSD.absolute.unwrap().note, kq_sys::NOTE_ABSTIME | kq_sys::NOTE_USECONDS);
         }
         #[cfg(any(netbsd, openbsd))]
-        assert_eq!(
-            NETBSD.absolute.unwrap().note,
-            kq_sys::NOTE_ABSTIME | kq_sys::NOTE_NSECONDS
-        );
+        assert_eq!(NETBSD.absolute.unwrap().note, kq_sys::NOTE_ABSTIME | kq_sys::NOTE_NSECONDS);
         #[cfg(apple)]
-        assert_eq!(
-            APPLE.absolute.unwrap().note,
-            kq_sys::NOTE_ABSOLUTE | kq_sys::NOTE_NSECONDS
-        );
+        assert_eq!(APPLE.absolute.unwrap().note, kq_sys::NOTE_ABSOLUTE | kq_sys::NOTE_NSECONDS);
     }
 
     #[test]
@@ -279,10 +218,7 @@ mod tests {
                 let set = nanos_of(scheme, scheme.every(interval));
                 let coarsest = scheme.units.last().unwrap().nanos;
                 assert!(set >= interval.as_nanos(), "{interval:?} became {set} ns");
-                assert!(
-                    set < interval.as_nanos() + coarsest,
-                    "{interval:?} became {set} ns"
-                );
+                assert!(set < interval.as_nanos() + coarsest, "{interval:?} became {set} ns");
             }
             assert_eq!(scheme.every(Duration::ZERO).data, 1);
         }
@@ -290,118 +226,33 @@ mod tests {
 
     #[test]
     fn what_a_kernel_cannot_count_is_clamped() {
-        for interval in [
-            Duration::MAX,
-            Duration::from_secs(u64::MAX),
-            Duration::from_secs(1 << 40),
-        ] {
-            assert_eq!(
-                FREEBSD.every(interval),
-                TimerSetting {
-                    fflags: 0x4,
-                    data: 1_000_000_000_000_000
-                }
-            );
-            assert_eq!(
-                NETBSD.every(interval),
-                TimerSetting {
-                    fflags: 0x3,
-                    data: i64::MAX
-                }
-            );
-            assert_eq!(
-                APPLE.every(interval),
-                TimerSetting {
-                    fflags: 0x4,
-                    data: i64::MAX
-                }
-            );
-            assert_eq!(
-                MILLISECONDS.every(interval),
-                TimerSetting {
-                    fflags: 0,
-                    data: 1_000_000_000_000
-                }
-            );
+        for interval in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 40)] {
+            assert_eq!(FREEBSD.every(interval), TimerSetting { fflags: 0x4, data: 1_000_000_000_000_000 });
+            assert_eq!(NETBSD.every(interval), TimerSetting { fflags: 0x3, data: i64::MAX });
+            assert_eq!(APPLE.every(interval), TimerSetting { fflags: 0x4, data: i64::MAX });
+            assert_eq!(MILLISECONDS.every(interval), TimerSetting { fflags: 0, data: 1_000_000_000_000 });
         }
     }
 
     #[test]
     fn units_change_where_freebsd_12_would_miscount() {
-        assert_eq!(
-            FREEBSD.every(Duration::new(0, 999_999_999)),
-            TimerSetting {
-                fflags: 0x8,
-                data: 999_999_999
-            }
-        );
-        assert_eq!(
-            FREEBSD.every(SECOND),
-            TimerSetting {
-                fflags: 0x4,
-                data: 1_000_000
-            }
-        );
-        assert_eq!(
-            FREEBSD.every(Duration::new(1, 1)),
-            TimerSetting {
-                fflags: 0x4,
-                data: 1_000_001
-            }
-        );
-        assert_eq!(
-            MILLISECONDS.every(Duration::from_nanos(1)),
-            TimerSetting { fflags: 0, data: 1 }
-        );
-        assert_eq!(
-            MILLISECONDS.every(Duration::new(1, 1)),
-            TimerSetting {
-                fflags: 0,
-                data: 1_001
-            }
-        );
-        assert_eq!(
-            NETBSD.every(Duration::new(1, 1)),
-            TimerSetting {
-                fflags: 0x3,
-                data: 1_000_000_001
-            }
-        );
+        assert_eq!(FREEBSD.every(Duration::new(0, 999_999_999)), TimerSetting { fflags: 0x8, data: 999_999_999 });
+        assert_eq!(FREEBSD.every(SECOND), TimerSetting { fflags: 0x4, data: 1_000_000 });
+        assert_eq!(FREEBSD.every(Duration::new(1, 1)), TimerSetting { fflags: 0x4, data: 1_000_001 });
+        assert_eq!(MILLISECONDS.every(Duration::from_nanos(1)), TimerSetting { fflags: 0, data: 1 });
+        assert_eq!(MILLISECONDS.every(Duration::new(1, 1)), TimerSetting { fflags: 0, data: 1_001 });
+        assert_eq!(NETBSD.every(Duration::new(1, 1)), TimerSetting { fflags: 0x3, data: 1_000_000_001 });
     }
 
     #[test]
     fn absolute_times() {
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let soon = now + Duration::new(5, 1);
-        assert_eq!(
-            FREEBSD.at(soon, now),
-            TimerSetting {
-                fflags: 0x14,
-                data: 1_700_000_005_000_001
-            }
-        );
-        assert_eq!(
-            NETBSD.at(soon, now),
-            TimerSetting {
-                fflags: 0x13,
-                data: 1_700_000_005_000_000_001
-            }
-        );
-        assert_eq!(
-            APPLE.at(soon, now),
-            TimerSetting {
-                fflags: 0xc,
-                data: 1_700_000_005_000_000_001
-            }
-        );
+        assert_eq!(FREEBSD.at(soon, now), TimerSetting { fflags: 0x14, data: 1_700_000_005_000_001 });
+        assert_eq!(NETBSD.at(soon, now), TimerSetting { fflags: 0x13, data: 1_700_000_005_000_000_001 });
+        assert_eq!(APPLE.at(soon, now), TimerSetting { fflags: 0xc, data: 1_700_000_005_000_000_001 });
         // No timers by the wall clock: the time that is left.
-        assert_eq!(
-            MILLISECONDS.at(soon, now),
-            TimerSetting {
-                fflags: 0,
-                data: 5_001
-            }
-        );
+        assert_eq!(MILLISECONDS.at(soon, now), TimerSetting { fflags: 0, data: 5_001 });
     }
 
     #[test]
@@ -415,29 +266,11 @@ mod tests {
         }
         // Beyond 2038 FreeBSD counts from now, beyond 2262 the others do.
         let in_2040 = UNIX_EPOCH + Duration::from_secs(2_208_988_800);
-        assert_eq!(
-            FREEBSD.at(in_2040, now),
-            TimerSetting {
-                fflags: 0x4,
-                data: 508_988_800_000_000
-            }
-        );
+        assert_eq!(FREEBSD.at(in_2040, now), TimerSetting { fflags: 0x4, data: 508_988_800_000_000 });
         let in_2300 = UNIX_EPOCH + Duration::from_secs(10_413_792_000);
-        assert_eq!(
-            NETBSD.at(in_2300, now),
-            TimerSetting {
-                fflags: 0x3,
-                data: 8_713_792_000_000_000_000
-            }
-        );
+        assert_eq!(NETBSD.at(in_2300, now), TimerSetting { fflags: 0x3, data: 8_713_792_000_000_000_000 });
         // A clock before the epoch cannot be told to a kernel.
         let before = UNIX_EPOCH - Duration::from_secs(10);
-        assert_eq!(
-            APPLE.at(UNIX_EPOCH - SECOND, before),
-            TimerSetting {
-                fflags: 0x4,
-                data: 9_000_000_000
-            }
-        );
+        assert_eq!(APPLE.at(UNIX_EPOCH - SECOND, before), TimerSetting { fflags: 0x4, data: 9_000_000_000 });
     }
 }

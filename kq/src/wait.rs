@@ -28,11 +28,7 @@ impl Kqueue {
     /// assert!(queue.wait(&mut events, Some(Duration::from_millis(1)))?.is_empty());
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn wait<'b>(
-        &self,
-        buffer: &'b mut EventBuffer,
-        timeout: Option<Duration>,
-    ) -> io::Result<&'b [Event]> {
+    pub fn wait<'b>(&self, buffer: &'b mut EventBuffer, timeout: Option<Duration>) -> io::Result<&'b [Event]> {
         self.harvest(&[], buffer, wait_for(timeout))?;
         Ok(buffer.events())
     }
@@ -95,26 +91,13 @@ impl Kqueue {
     }
 
     /// One call: applies changes that the buffer has room for, and fills the buffer.
-    fn harvest(
-        &self,
-        changes: &[Change],
-        buffer: &mut EventBuffer,
-        wait: Wait,
-    ) -> Result<(), Errno> {
+    fn harvest(&self, changes: &[Change], buffer: &mut EventBuffer, wait: Wait) -> Result<(), Errno> {
         let room = buffer.capacity();
         let slots = buffer.as_mut_ptr();
         // SAFETY: the changes are a slice of structs that are transparent over the kernel's, the slots are so many, and
         // not fewer than the changes.
         let written = unsafe {
-            sys::call(
-                self.raw(),
-                changes.as_ptr().cast::<Raw>(),
-                changes.len(),
-                slots,
-                room,
-                wait,
-                Then::Harvest,
-            )?
+            sys::call(self.raw(), changes.as_ptr().cast::<Raw>(), changes.len(), slots, room, wait, Then::Harvest)?
         };
         // SAFETY: the kernel wrote so many slots, and never more than it was given.
         unsafe { buffer.set_filled(written.min(room)) };
@@ -155,12 +138,7 @@ impl Kqueue {
             let errno = event.change_error()?;
             // The kernel hands the change back, with EV_ERROR among its flags and the errno for its data.
             let change = Change(event.0);
-            status::left_out(
-                &change
-                    .set_flags(change.flags().difference(Flags::ERROR))
-                    .data(0),
-                errno,
-            )
+            status::left_out(&change.set_flags(change.flags().difference(Flags::ERROR)).data(0), errno)
         };
         let events = buffer.events_mut();
         if !events.iter().any(|event| without(event).is_some()) {

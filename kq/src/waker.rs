@@ -51,10 +51,7 @@ enum Means {
     #[cfg(has_user)]
     User { trigger: Change },
     /// Bytes that are sent to a socket that the queue watches.
-    Socket {
-        sender: UnixStream,
-        receiver: UnixStream,
-    },
+    Socket { sender: UnixStream, receiver: UnixStream },
 }
 
 impl Waker {
@@ -75,14 +72,8 @@ impl Waker {
                 Err(error) if error.errno().raw() == libc::EINVAL => (),
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
-                    let means = Means::User {
-                        trigger: added.trigger(),
-                    };
-                    return Ok(Waker {
-                        queue: Arc::clone(queue),
-                        udata,
-                        means,
-                    });
+                    let means = Means::User { trigger: added.trigger() };
+                    return Ok(Waker { queue: Arc::clone(queue), udata, means });
                 }
             }
         }
@@ -96,11 +87,7 @@ impl Waker {
         receiver.set_nonblocking(true)?;
         queue.apply(&[Change::read(&receiver).clear().udata(udata)])?;
         let means = Means::Socket { sender, receiver };
-        Ok(Waker {
-            queue: Arc::clone(queue),
-            udata,
-            means,
-        })
+        Ok(Waker { queue: Arc::clone(queue), udata, means })
     }
 
     /// Wakes a thread that waits on the queue, or the next one that will.
@@ -164,24 +151,15 @@ mod tests {
     /// What holds for either means.
     fn wakes(queue: &Arc<Kqueue>, waker: Waker) {
         let mut events = EventBuffer::with_capacity(4);
-        assert!(queue
-            .wait(&mut events, Some(Duration::ZERO))
-            .unwrap()
-            .is_empty());
+        assert!(queue.wait(&mut events, Some(Duration::ZERO)).unwrap().is_empty());
 
         // Several wakes are one event, also of more bytes than a socket holds.
         for _ in 0..20_000 {
             waker.wake().unwrap();
         }
         let woken = queue.wait(&mut events, PATIENCE).unwrap();
-        assert_eq!(
-            woken.iter().map(|event| event.udata()).collect::<Vec<_>>(),
-            [7]
-        );
-        assert!(queue
-            .wait(&mut events, Some(Duration::ZERO))
-            .unwrap()
-            .is_empty());
+        assert_eq!(woken.iter().map(|event| event.udata()).collect::<Vec<_>>(), [7]);
+        assert!(queue.wait(&mut events, Some(Duration::ZERO)).unwrap().is_empty());
 
         // Each wake after that is a new event.
         for _ in 0..3 {
@@ -200,10 +178,7 @@ mod tests {
 
         waker.wake().unwrap();
         drop(waker);
-        assert!(queue
-            .wait(&mut events, Some(Duration::ZERO))
-            .unwrap()
-            .is_empty());
+        assert!(queue.wait(&mut events, Some(Duration::ZERO)).unwrap().is_empty());
     }
 
     #[test]
@@ -223,10 +198,7 @@ mod tests {
     #[test]
     fn many_threads_wake_at_once() {
         let queue = Arc::new(Kqueue::new().unwrap());
-        for waker in [
-            Waker::new(&queue, 1, 1).unwrap(),
-            Waker::over_socket(&queue, 2).unwrap(),
-        ] {
+        for waker in [Waker::new(&queue, 1, 1).unwrap(), Waker::over_socket(&queue, 2).unwrap()] {
             std::thread::scope(|scope| {
                 for _ in 0..4 {
                     scope.spawn(|| (0..2_000).for_each(|_| waker.wake().unwrap()));
@@ -234,10 +206,7 @@ mod tests {
             });
             let mut events = EventBuffer::with_capacity(4);
             let woken = queue.wait(&mut events, PATIENCE).unwrap();
-            assert_eq!(
-                woken.iter().map(|event| event.udata()).collect::<Vec<_>>(),
-                [waker.udata()]
-            );
+            assert_eq!(woken.iter().map(|event| event.udata()).collect::<Vec<_>>(), [waker.udata()]);
         }
     }
 }
