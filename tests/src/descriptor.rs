@@ -1,0 +1,77 @@
+//! Pipes, sockets, and numbers that no descriptor has.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+/// A pipe that is closed on exec: the end to read from, and the end to write to.
+pub fn pipe() -> (OwnedFd, OwnedFd) {
+    let mut ends: [RawFd; 2] = [-1; 2];
+    // SAFETY: the array is valid for the two numbers that the call writes.
+    checked(unsafe { libc::pipe(ends.as_mut_ptr()) });
+    let ends = ends.map(|fd| {
+        // SAFETY: takes numbers only.
+        checked(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) });
+        // SAFETY: the call just made the descriptor, and nobody else has it.
+        unsafe { OwnedFd::from_raw_fd(fd) }
+    });
+    let [reader, writer] = ends;
+    (reader, writer)
+}
+
+/// Two connected stream sockets.
+pub fn pair() -> (UnixStream, UnixStream) {
+    UnixStream::pair().unwrap()
+}
+
+/// A listening socket on the loopback interface.
+pub fn listen() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
+}
+
+/// A connected client and its server.
+pub fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = listen();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    (client, server)
+}
+
+/// Writes `count` bytes.
+#[track_caller]
+pub fn put(fd: &impl AsRawFd, count: usize) {
+    let bytes = vec![b'x'; count];
+    // SAFETY: the buffer is valid for `count` bytes.
+    let written = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), count) };
+    let error = io::Error::last_os_error();
+    assert_eq!(usize::try_from(written), Ok(count), "write: {error}");
+}
+
+/// Reads `count` bytes, which have to be there.
+#[track_caller]
+pub fn get(fd: &impl AsRawFd, count: usize) {
+    let mut bytes = vec![0_u8; count];
+    // SAFETY: the buffer is valid for `count` bytes.
+    let read = unsafe { libc::read(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), count) };
+    let error = io::Error::last_os_error();
+    assert_eq!(usize::try_from(read), Ok(count), "read: {error}");
+}
+
+/// The `n`th of the numbers that no descriptor has: they are given out from the lowest on, and these are far above.
+pub fn closed(n: usize) -> usize {
+    1_000_000 + n
+}
+
+/// The number as an ident.
+pub fn ident(fd: &impl AsRawFd) -> usize {
+    usize::try_from(fd.as_raw_fd()).expect("an open descriptor is never negative")
+}
+
+/// The result of a call that returns -1 when it fails.
+#[track_caller]
+pub fn checked(result: libc::c_int) -> libc::c_int {
+    let error = io::Error::last_os_error();
+    assert!(result != -1, "{error}");
+    result
+}

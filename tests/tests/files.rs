@@ -1,0 +1,90 @@
+//! READ on regular files, and descriptors that have nothing to watch.
+
+use std::io::{Seek, SeekFrom, Write};
+
+use kq::{Change, Flags};
+use kq_tests::queue::want_read;
+use kq_tests::{get, TempDir, TestQueue};
+
+#[test]
+fn a_file_is_ready_up_to_its_end() {
+    let dir = TempDir::new();
+    let file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&file).udata(1));
+    queue.sees(&[want_read(&file).data(10).udata(1)]);
+    get(&file, 4);
+    queue.sees(&[want_read(&file).data(6).udata(1)]);
+    get(&file, 6);
+    queue.nothing();
+}
+
+#[test]
+fn a_file_that_grows_is_ready_again() {
+    let dir = TempDir::new();
+    let mut file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    file.seek(SeekFrom::End(0)).unwrap();
+    queue.set(Change::read(&file).udata(1));
+    queue.nothing();
+    let mut writer = std::fs::OpenOptions::new().append(true).open(dir.join("f")).unwrap();
+    writer.write_all(&[b'y'; 7]).unwrap();
+    queue.sees(&[want_read(&file).data(7).udata(1)]);
+}
+
+#[test]
+fn a_file_that_grows_wakes_a_waiter() {
+    let dir = TempDir::new();
+    let mut file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    file.seek(SeekFrom::End(0)).unwrap();
+    queue.set(Change::read(&file).udata(1));
+    let path = dir.join("f");
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(kq_tests::QUIET);
+        let mut writer = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+        writer.write_all(&[b'y'; 7]).unwrap();
+    });
+    queue.sees(&[want_read(&file).data(7).udata(1)]);
+    writer.join().unwrap();
+}
+
+#[test]
+fn beyond_the_end_of_a_file_there_is_less_than_nothing() {
+    let dir = TempDir::new();
+    let mut file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    file.seek(SeekFrom::Start(20)).unwrap();
+    queue.set(Change::read(&file).udata(1));
+    queue.sees(&[want_read(&file).data(-10).udata(1)]);
+}
+
+#[test]
+fn a_oneshot_file_is_reported_once() {
+    let dir = TempDir::new();
+    let file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&file).oneshot().udata(1));
+    queue.sees(&[want_read(&file).flags(Flags::ONESHOT).data(10).udata(1)]);
+    queue.nothing();
+}
+
+#[test]
+#[cfg(freebsd_abi)] // observed there; the others' devices differ
+fn a_device_without_readiness_is_refused() {
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+    let mut queue = TestQueue::new();
+    assert_eq!(queue.apply(Change::read(&null).udata(1)), Err(libc::ENODEV));
+    assert_eq!(queue.apply(Change::write(&null).udata(2)), Err(libc::ENODEV));
+    queue.nothing();
+}
+
+#[test]
+#[cfg(freebsd_abi)] // observed there; the others count a directory's bytes
+fn a_directory_is_taken_and_never_ready() {
+    let dir = TempDir::new();
+    let directory = std::fs::File::open(dir.path()).unwrap();
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&directory).udata(1));
+    queue.nothing();
+}

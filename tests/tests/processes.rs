@@ -1,0 +1,208 @@
+//! PROC: exits with their status, of children that run, are zombies, or are gone.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use kq::{Change, Event, EventKind, Filter, Flags, ProcEvents};
+use kq_tests::{child, pipe, serial, want, Child, TestQueue, Want, LIMIT};
+
+/// Wants the exit of a child with this wait status.
+fn want_exit(child: &Child, status: i64) -> Want {
+    // Apple's kernel says with a note that the status was asked for.
+    let notes = Change::process(child.pid(), ProcEvents::EXIT).get_fflags();
+    let flags = Flags::EOF | Flags::ONESHOT | Flags::CLEAR;
+    want(Filter::PROC, child.ident()).flags(flags).fflags(notes).data(status)
+}
+
+fn watch(child: &Child) -> Change {
+    Change::process(child.pid(), ProcEvents::EXIT)
+}
+
+#[track_caller]
+fn exit_code(event: &Event) -> Option<i32> {
+    match event.kind() {
+        EventKind::Process { status: Some(status), .. } => status.code(),
+        kind => panic!("{kind:?}"),
+    }
+}
+
+#[test]
+fn an_exit_is_reported_once_with_its_status() {
+    let _serial = serial();
+    let mut child = Child::exiting(7);
+    let mut queue = TestQueue::new();
+    queue.set(watch(&child).udata(1));
+    queue.nothing();
+    child.release();
+    let events = queue.wait(LIMIT);
+    let [event] = events[..] else { panic!("{events:?}") };
+    assert!(want_exit(&child, 0x700).udata(1).is(&event), "{event:?}");
+    let EventKind::Process { pid, events, status, .. } = event.kind() else { panic!("{event:?}") };
+    assert_eq!(pid, child.pid());
+    assert!(events.contains(ProcEvents::EXIT));
+    assert_eq!(status.and_then(|status| status.code()), Some(7));
+    queue.nothing();
+    assert_eq!(queue.apply(watch(&child).delete()), Err(libc::ENOENT));
+    // The queue has told of the exit and left the child to its parent.
+    assert_eq!(child.reap().code(), Some(7));
+}
+
+#[test]
+fn an_end_by_a_signal_is_told_from_an_exit() {
+    let _serial = serial();
+    let child = Child::exiting(0);
+    let mut queue = TestQueue::new();
+    queue.set(watch(&child));
+    let pid = libc::pid_t::try_from(child.pid()).unwrap();
+    // SAFETY: takes numbers only; the child was not waited for, so the pid is its own.
+    kq_tests::descriptor::checked(unsafe { libc::kill(pid, libc::SIGKILL) });
+    let events = queue.wait(LIMIT);
+    let [event] = events[..] else { panic!("{events:?}") };
+    let EventKind::Process { status: Some(status), .. } = event.kind() else { panic!("{event:?}") };
+    assert_eq!((status.code(), status.signal()), (None, Some(libc::SIGKILL)));
+}
+
+#[test]
+fn a_zombie() {
+    let _serial = serial();
+    let mut child = Child::exiting(3);
+    let mut first = TestQueue::new();
+    first.set(watch(&child));
+    child.release();
+    assert_eq!(exit_code(&first.wait(LIMIT)[0]), Some(3));
+
+    let mut queue = TestQueue::new();
+    if cfg!(any(freebsd_abi, dragonfly)) {
+        queue.set(watch(&child).udata(1));
+        queue.sees(&[want_exit(&child, 0x300).udata(1)]);
+    } else {
+        assert_eq!(queue.apply(watch(&child).udata(1)), Err(libc::ESRCH));
+    }
+    queue.nothing();
+}
+
+#[test]
+fn a_process_that_is_gone() {
+    let _serial = serial();
+    let mut child = Child::exiting(3);
+    child.reap();
+    let mut queue = TestQueue::new();
+    assert_eq!(queue.apply(watch(&child).udata(1)), Err(libc::ESRCH));
+    queue.nothing();
+}
+
+#[test]
+fn a_process_that_is_gone_before_the_wait() {
+    let _serial = serial();
+    let mut child = Child::exiting(5);
+    let mut queue = TestQueue::new();
+    queue.set(watch(&child).udata(1));
+    child.reap();
+    queue.sees(&[want_exit(&child, 0x500).udata(1)]);
+    queue.nothing();
+}
+
+#[test]
+fn a_deleted_knote_reports_no_exit() {
+    let _serial = serial();
+    let mut child = Child::exiting(5);
+    let mut queue = TestQueue::new();
+    queue.set(watch(&child).udata(1));
+    queue.set(watch(&child).delete());
+    child.reap();
+    queue.nothing();
+}
+
+#[test]
+fn nothing_was_asked_for() {
+    let _serial = serial();
+    let mut child = Child::exiting(5);
+    let mut queue = TestQueue::new();
+    queue.set(Change::process(child.pid(), ProcEvents::empty()).udata(1));
+    child.reap();
+    // Only FreeBSD drops the exit then.
+    if cfg!(freebsd_abi) {
+        queue.nothing();
+    }
+}
+
+#[test]
+fn many_children() {
+    let _serial = serial();
+    let mut queue = TestQueue::new();
+    let mut children: Vec<Child> = (0..20).map(Child::exiting).collect();
+    for (number, child) in children.iter().enumerate() {
+        queue.set(watch(child).udata(number));
+    }
+    queue.nothing();
+    children.iter_mut().for_each(Child::release);
+    let mut codes = vec![None; children.len()];
+    while codes.contains(&None) {
+        let events = queue.wait(LIMIT);
+        assert!(!events.is_empty(), "saw {codes:?}");
+        for event in &events {
+            let number = event.udata();
+            assert_eq!(event.ident(), children[number].ident());
+            assert_eq!(codes[number].replace(exit_code(event)), None, "twice");
+        }
+    }
+    let wanted: Vec<_> = (0..20).map(|code| Some(Some(code))).collect();
+    assert_eq!(codes, wanted);
+}
+
+#[test]
+fn a_child_of_the_standard_library() {
+    let _serial = serial();
+    // Held by its standard input: it exits as told, but only after the pipe is closed.
+    let (reader, writer) = pipe();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_program_of_another_test", "--quiet"])
+        .env(child::EXIT, "9")
+        .stdin(reader)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut queue = TestQueue::new();
+    queue.set(Change::process(child.id(), ProcEvents::EXIT).udata(1));
+    queue.nothing();
+    drop(writer);
+    let events = queue.wait(LIMIT);
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].ident(), exit_code(&events[0])), (child.id() as usize, Some(9)));
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
+/// What the tests above and below execute; on its own it has nothing to do.
+#[test]
+fn the_program_of_another_test() {
+    child::exit_as_told();
+}
+
+#[test]
+fn fork_and_exec_come_with_the_exit() {
+    let _serial = serial();
+    let mut child = Child::executing("the_program_of_another_test", 9);
+    let mut queue = TestQueue::new();
+    let all = ProcEvents::EXIT | ProcEvents::FORK | ProcEvents::EXEC;
+    let change = Change::process(child.pid(), all).udata(1);
+    if cfg!(linux) {
+        // A pidfd tells of neither: refused, not forgotten.
+        assert_eq!(queue.apply(change), Err(libc::ENOTSUP));
+        return;
+    }
+    queue.set(change);
+    child.release();
+    // Whatever was told before: in the end all three were.
+    let mut seen = ProcEvents::empty();
+    loop {
+        let events = queue.wait(LIMIT);
+        let [event] = events[..] else { panic!("{events:?}, after {seen:?}") };
+        let EventKind::Process { events, status, .. } = event.kind() else { panic!("{event:?}") };
+        seen |= events;
+        if events.contains(ProcEvents::EXIT) {
+            assert_eq!(status.and_then(|status| status.code()), Some(9));
+            break;
+        }
+    }
+    assert!(seen.contains(all), "{seen:?}");
+}
