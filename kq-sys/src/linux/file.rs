@@ -44,7 +44,7 @@ impl State {
         if knote.filter == EVFILT_WRITE {
             return Ok(Some(0));
         }
-        let left = status.st_size - sys::offset_of(knote.ident as RawFd)?;
+        let left = (status.st_size - sys::offset_of(knote.ident as RawFd)?) as i64;
         Ok((left != 0 || knote.asked_fflags & NOTE_FILE_POLL != 0).then_some(left))
     }
 
