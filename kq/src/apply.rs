@@ -30,6 +30,13 @@ impl ApplyError {
     }
 }
 
+impl ApplyError {
+    /// The error of a part of a list, for the whole list: `by` changes come before the part.
+    fn moved(self, by: usize) -> ApplyError {
+        ApplyError { index: self.index.map(|index| index + by), ..self }
+    }
+}
+
 impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {
@@ -70,15 +77,19 @@ impl Kqueue {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn apply(&self, changes: &[Change]) -> Result<(), ApplyError> {
-        let mut start = 0;
+        let mut rest = changes;
         // A change that may have to be tried twice goes alone; only Apple has such.
-        for (index, change) in changes.iter().enumerate().filter(|(_, change)| status::is_asked_for(change)) {
-            self.apply_list(&changes[start..index])?;
-            self.apply_one(change).map_err(|errno| ApplyError { errno, index: Some(index) })?;
-            start = index + 1;
+        while let Some(place) = rest.iter().position(status::is_asked_for) {
+            let (before, from) = rest.split_at(place);
+            let (alone, later) = from.split_at(1);
+            let done = changes.len() - rest.len();
+            self.apply_list(before).map_err(|error| error.moved(done))?;
+            for change in alone {
+                self.apply_one(change).map_err(|errno| ApplyError { errno, index: Some(done + place) })?;
+            }
+            rest = later;
         }
-        self.apply_list(&changes[start..])
-            .map_err(|error| ApplyError { index: error.index.map(|index| start + index), ..error })
+        self.apply_list(rest).map_err(|error| error.moved(changes.len() - rest.len()))
     }
 
     /// Applies changes and reports the outcome of each by its index, failed or not.

@@ -69,10 +69,18 @@ impl EventBuffer {
         self.filled = filled;
     }
 
-    /// The events of the last wait, to be put in order.
-    pub(crate) fn events_mut(&mut self) -> &mut [Event] {
+    /// Keeps those events, in their order, for which `keep` says so.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut Event) -> bool) {
         // SAFETY: as in `events`, and the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast::<Event>(), self.filled) }
+        let events = unsafe { std::slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast::<Event>(), self.filled) };
+        let mut kept = 0;
+        for index in 0..events.len() {
+            if events.get_mut(index).is_some_and(&mut keep) {
+                events.swap(kept, index);
+                kept += 1;
+            }
+        }
+        self.filled = kept;
     }
 }
 
@@ -90,6 +98,27 @@ mod tests {
     fn no_capacity_is_one() {
         assert_eq!(EventBuffer::with_capacity(0).capacity(), 1);
         assert_eq!(EventBuffer::with_capacity(5).capacity(), 5);
+    }
+
+    #[test]
+    fn what_is_kept_stays_in_order() {
+        let mut buffer = EventBuffer::with_capacity(8);
+        let slots = buffer.as_mut_ptr();
+        for id in 0..6 {
+            // SAFETY: there are eight slots.
+            unsafe { slots.add(id).write(crate::Change::timer(id, std::time::Duration::ZERO).0) };
+        }
+        // SAFETY: six were just written.
+        unsafe { buffer.set_filled(6) };
+        buffer.retain(|event| {
+            event.0.flags = 0;
+            event.ident() % 3 != 1
+        });
+        assert_eq!(buffer.events().iter().map(Event::ident).collect::<Vec<_>>(), [0, 2, 3, 5]);
+        assert!(buffer.events().iter().all(|event| event.flags().is_empty()));
+        assert!(buffer.get(3).is_some() && buffer.get(4).is_none());
+        buffer.retain(|_| false);
+        assert!(buffer.events().is_empty());
     }
 
     #[test]

@@ -25,6 +25,24 @@ impl Errno {
         self.0
     }
 
+    /// Whether it says that there was no knote to change: ENOENT, or EBADF of a closed descriptor.
+    ///
+    /// That is no failure for who deletes: a one-shot that was delivered is gone, and no kernel tells that a knote went
+    /// with its descriptor.
+    ///
+    /// ```
+    /// # let queue = kq::Kqueue::new()?;
+    /// # let timer = kq::Change::timer(1, std::time::Duration::ZERO);
+    /// match queue.apply(&[timer.delete()]) {
+    ///     Err(error) if !error.errno().is_gone() => return Err(error.into()),
+    ///     _ => (),
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub const fn is_gone(self) -> bool {
+        matches!(self.0, libc::ENOENT | libc::EBADF)
+    }
+
     /// What the standard library sorts the error under.
     pub fn kind(self) -> io::ErrorKind {
         io::Error::from(self).kind()

@@ -195,7 +195,7 @@ impl EventKind {
         if let Some(error) = event.change_error() {
             return EventKind::ChangeFailed { error };
         }
-        let (fd, eof) = (event.ident() as RawFd, event.is_eof());
+        let (fd, eof) = (number(event).unwrap_or(-1), event.is_eof());
         match event.filter() {
             Filter::READ => EventKind::Read {
                 fd,
@@ -217,9 +217,10 @@ impl EventKind {
                 let events = ProcEvents::from_bits_retain(event.fflags());
                 EventKind::ProcessDescriptor { fd, events, status: exit_status(event, events) }
             }
-            Filter::SIGNAL => {
-                EventKind::Signal { signal: event.ident() as i32, count: u64::try_from(event.data()).unwrap_or(0) }
-            }
+            Filter::SIGNAL => EventKind::Signal {
+                signal: number(event).unwrap_or(-1),
+                count: u64::try_from(event.data()).unwrap_or(0),
+            },
             Filter::VNODE => EventKind::Vnode { fd, events: VnodeEvents::from_bits_retain(event.fflags()) },
             #[cfg(has_user)]
             Filter::USER => EventKind::User {
@@ -242,12 +243,17 @@ impl EventKind {
             #[cfg(has_device)]
             Filter::DEVICE => EventKind::Device { fd, events: event.fflags() },
             #[cfg(has_machport)]
-            Filter::MACHPORT => EventKind::MachPort { name: event.ident() as u32, port: event.data() },
+            Filter::MACHPORT => EventKind::MachPort { name: number(event).unwrap_or(u32::MAX), port: event.data() },
             #[cfg(has_vm)]
             Filter::VM => EventKind::Vm { events: crate::VmEvents::from_bits_retain(event.fflags()) },
             filter => EventKind::Other { filter },
         }
     }
+}
+
+/// The ident as the number that the filter gives events for; a kernel gives no other.
+fn number<T: TryFrom<usize>>(event: &Event) -> Option<T> {
+    T::try_from(event.ident()).ok()
 }
 
 /// The error that ended a socket: the kernels put it into fflags together with EV_EOF.
@@ -270,11 +276,11 @@ fn at_end_of_file(event: &Event) -> bool {
 fn process(event: &Event) -> EventKind {
     let events = ProcEvents::from_bits_retain(event.fflags());
     #[cfg(has_track)]
-    let parent = events.contains(ProcEvents::CHILD).then(|| event.data() as u32);
+    let parent = events.contains(ProcEvents::CHILD).then(|| u32::try_from(event.data()).unwrap_or(u32::MAX));
     #[cfg(not(has_track))]
     let parent = None;
     EventKind::Process {
-        pid: event.ident() as u32,
+        pid: number(event).unwrap_or(u32::MAX),
         events,
         status: if parent.is_some() { None } else { exit_status(event, events) },
         parent,

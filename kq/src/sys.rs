@@ -85,8 +85,8 @@ pub(crate) unsafe fn call(
         Wait::For(time) => time,
         Wait::Forever => std::ptr::null(),
     };
-    let count = count.min(MAX_LIST) as kq_sys::count_t;
-    let room = room.min(MAX_LIST) as kq_sys::count_t;
+    #[allow(clippy::cast_possible_truncation)] // `MAX_LIST` fits the type on all systems
+    let (count, room) = (count.min(MAX_LIST) as kq_sys::count_t, room.min(MAX_LIST) as kq_sys::count_t);
 
     #[cfg(not(kevent64))]
     let written = {

@@ -112,22 +112,15 @@ impl Kqueue {
             let room = (buffer.capacity() - failed).min(sys::MAX_LIST);
             let (list, later) = rest.split_at(room.min(rest.len()));
             let written = self.receipted(list, buffer, failed)?.min(list.len());
-            let start = failed;
-            let slots = buffer.as_mut_ptr();
-            for index in start..start + written {
-                // SAFETY: the kernel wrote `written` slots from `start` on.
-                let mut entry = unsafe { *slots.add(index) };
-                if Event(entry).change_error().is_some() {
-                    entry.flags &= !Flags::RECEIPT.bits();
-                    // SAFETY: `failed` is not beyond `index`.
-                    unsafe { slots.add(failed).write(entry) };
-                    failed += 1;
-                }
-            }
+            // SAFETY: the failures so far are in front, and the kernel wrote `written` slots behind them.
+            unsafe { buffer.set_filled(failed + written) };
+            buffer.retain(|event| {
+                event.0.flags &= !Flags::RECEIPT.bits();
+                event.change_error().is_some()
+            });
+            failed = buffer.events().len();
             rest = later;
         }
-        // SAFETY: so many slots were just written.
-        unsafe { buffer.set_filled(failed) };
         Ok(failed)
     }
 
@@ -140,24 +133,17 @@ impl Kqueue {
             let change = Change(event.0);
             status::left_out(&change.set_flags(change.flags().difference(Flags::ERROR)).data(0), errno)
         };
-        let events = buffer.events_mut();
-        if !events.iter().any(|event| without(event).is_some()) {
+        if !buffer.events().iter().any(|event| without(event).is_some()) {
             return false;
         }
-        let mut kept = 0;
-        for index in 0..events.len() {
-            let mut event = events[index];
-            if let Some(change) = without(&event) {
-                match self.apply_one(&change) {
-                    Ok(()) => continue,
-                    Err(errno) => event.0.data = errno.raw() as sys::Data,
-                }
+        buffer.retain(|event| match without(event).map(|change| self.apply_one(&change)) {
+            Some(Ok(())) => false,
+            Some(Err(errno)) => {
+                event.0.data = errno.raw().into();
+                true
             }
-            events[kept] = event;
-            kept += 1;
-        }
-        // SAFETY: the first `kept` of the events that were there are events.
-        unsafe { buffer.set_filled(kept) };
-        kept == 0
+            None => true,
+        });
+        buffer.events().is_empty()
     }
 }
