@@ -1,6 +1,6 @@
 //! EVFILT_READ and EVFILT_WRITE: knotes that are entries of an epoll set.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 
 use super::knote::{Index, Source};
 use super::queue::{Set, State};
@@ -135,7 +135,7 @@ impl State {
     pub(super) fn add_again(&mut self, index: Index, set: Set) -> Result<()> {
         let knote = &self.knotes[index];
         match &knote.source {
-            Source::Process { pidfd } => self.add_process_entry(index, pidfd.as_raw_fd()),
+            Source::Process(_) => self.add_process_entries(index),
             _ => {
                 let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
                 self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, interest, key)
@@ -213,7 +213,7 @@ impl State {
                 self.ctl_in(set, libc::EPOLL_CTL_DEL, fd, 0, 0)
             }
             Source::Descriptor(_) if !sys::is_open(fd) => Err(libc::EBADF),
-            Source::Process { .. } => self.remove_process_entry(index),
+            Source::Process(_) => self.remove_process_entries(index),
             Source::Vnode(_) | Source::File(_) => self.same_file(index).map(drop),
             _ => Ok(()),
         }

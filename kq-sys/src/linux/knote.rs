@@ -1,11 +1,11 @@
 //! A knote, and the table of a queue's knotes: found by (filter, ident), by index, and by key.
 
 use core::ffi::c_void;
-use std::os::fd::OwnedFd;
 
 use slab::Slab;
 
 use super::descriptor::Watch;
+use super::process::Process;
 use super::signal::Seen;
 use super::timer::Timer;
 use super::vnode::{Inode, Watched};
@@ -65,9 +65,7 @@ pub(super) enum Source {
     User {
         triggered: bool,
     },
-    Process {
-        pidfd: OwnedFd,
-    },
+    Process(Process),
     /// A regular file's READ or WRITE.
     File(Watched),
     Vnode(Watched),

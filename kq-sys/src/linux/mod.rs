@@ -4,6 +4,7 @@ mod constants;
 mod descriptor;
 mod file;
 mod knote;
+mod perf;
 mod process;
 mod queue;
 mod ready;

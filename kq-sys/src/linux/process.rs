@@ -1,88 +1,143 @@
-//! EVFILT_PROC: a process's exit, over a pidfd.
+//! EVFILT_PROC: a process's exit, over a pidfd, and its forks and execs where perf events tell of them.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use super::knote::{Index, Source};
+use super::knote::{Index, Key, Source};
+use super::perf::Perf;
 use super::queue::{Set, State};
 use super::sys::{self, Errno, Result};
 use super::{constants::*, kevent};
 
+const FORK_AND_EXEC: u32 = NOTE_FORK | NOTE_EXEC;
+
+/// What a process is watched by. Both descriptors have the knote's key.
+pub(super) struct Process {
+    pidfd: OwnedFd,
+    /// Opened when forks or execs are first asked for.
+    perf: Option<Perf>,
+}
+
 impl State {
     pub(super) fn attach_process(&mut self, change: &kevent) -> Result<()> {
-        supported(change.fflags)?;
+        refuse_tracking(change.fflags)?;
         let pid = libc::pid_t::try_from(change.ident).map_err(|_| libc::ESRCH)?;
         let pidfd = sys::pidfd_open(pid).map_err(|errno| match errno {
             // Zero, or a thread that is no process.
             libc::EINVAL | libc::ENOENT => libc::ESRCH,
             errno => errno,
         })?;
-        let fd = pidfd.as_raw_fd();
-        let index = self.insert(change, Source::Process { pidfd })?;
+        let index = self.insert(change, Source::Process(Process { pidfd, perf: None }))?;
         self.knotes[index].flags |= EV_CLEAR;
-        let added = self.add_process_entry(index, fd);
+        let added = self.add_process_entries(index).and_then(|()| self.need_perf(index));
         if added.is_err() {
-            self.forget(index);
+            self.finish(index);
         }
         added
     }
 
-    pub(super) fn add_process_entry(&self, index: Index, pidfd: RawFd) -> Result<()> {
-        self.ctl(libc::EPOLL_CTL_ADD, pidfd, self.process_interest(index), self.knotes.key(index))
-    }
-
     pub(super) fn modify_process(&mut self, index: Index, change: &kevent) -> Result<()> {
-        supported(change.fflags)?;
+        refuse_tracking(change.fflags)?;
         let knote = &mut self.knotes[index];
         knote.asked_fflags = change.fflags;
         knote.asked_data = change.data;
-        let Source::Process { pidfd } = &self.knotes[index].source else { return Ok(()) };
-        self.ctl(libc::EPOLL_CTL_MOD, pidfd.as_raw_fd(), self.process_interest(index), self.knotes.key(index))
+        self.need_perf(index)?;
+        for (fd, interest, key) in self.process_entries(index).into_iter().flatten() {
+            self.ctl(libc::EPOLL_CTL_MOD, fd, interest, key)?;
+        }
+        Ok(())
     }
 
-    fn process_interest(&self, index: Index) -> u32 {
-        if self.knotes[index].disabled {
-            (libc::EPOLLET | libc::EPOLLONESHOT) as u32
-        } else {
-            // One thread gets it: there is one exit.
-            (libc::EPOLLIN | libc::EPOLLONESHOT) as u32
+    fn process(&self, index: Index) -> Option<&Process> {
+        match &self.knotes[index].source {
+            Source::Process(process) => Some(process),
+            _ => None,
         }
     }
 
-    /// The process is gone: its only event, and its knote's last.
+    /// Starts to look for forks and execs, if the knote asks for them.
+    fn need_perf(&mut self, index: Index) -> Result<()> {
+        let knote = &mut self.knotes[index];
+        let pid = knote.ident as libc::pid_t;
+        let Source::Process(process) = &mut knote.source else { return Ok(()) };
+        if knote.asked_fflags & FORK_AND_EXEC == 0 || process.perf.is_some() {
+            return Ok(());
+        }
+        match Perf::open(pid) {
+            Ok(perf) => process.perf = Some(perf),
+            // It has exited, and will do neither any more.
+            Err(libc::ESRCH) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+        match self.process_entries(index)[1] {
+            Some((fd, interest, key)) => self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key),
+            None => Ok(()),
+        }
+    }
+
+    /// The knote's entries, as they should be in a set.
+    fn process_entries(&self, index: Index) -> [Option<(RawFd, u32, Key)>; 2] {
+        let Some(process) = self.process(index) else { return [None; 2] };
+        let key = self.knotes.key(index);
+        let wanted = if self.knotes[index].disabled { 0 } else { libc::EPOLLIN };
+        // One thread gets the exit: there is one.
+        let exit = (process.pidfd.as_raw_fd(), (wanted | libc::EPOLLONESHOT | libc::EPOLLET) as u32, key);
+        let perf = process.perf.as_ref().map(|perf| (perf.fd(), (wanted | libc::EPOLLET) as u32, key));
+        [Some(exit), perf]
+    }
+
+    /// Adds the knote's entries to the set.
+    pub(super) fn add_process_entries(&self, index: Index) -> Result<()> {
+        for (fd, interest, key) in self.process_entries(index).into_iter().flatten() {
+            self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the knote's entries out of the set.
+    pub(super) fn remove_process_entries(&mut self, index: Index) -> Result<()> {
+        for (fd, ..) in self.process_entries(index).into_iter().flatten() {
+            self.ctl_in(Set::Outer, libc::EPOLL_CTL_DEL, fd, 0, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Something happened to the process; its exit is its last event, and its knote's.
     pub(super) fn take_process(&mut self, index: Index) -> Option<kevent> {
         let knote = &mut self.knotes[index];
-        let Source::Process { pidfd } = &knote.source else { return None };
-        if knote.asked_fflags & NOTE_EXIT == 0 {
-            self.finish(index);
-            return None;
+        let Source::Process(process) = &mut knote.source else { return None };
+        if let Some(perf) = &mut process.perf {
+            knote.fflags |= perf.harvest() & knote.asked_fflags;
         }
-        let status = exit_status(pidfd.as_raw_fd(), knote.ident);
-        knote.flags |= EV_EOF | EV_ONESHOT;
-        knote.fflags |= NOTE_EXIT;
-        knote.data = i64::from(status);
+        let pidfd = process.pidfd.as_raw_fd();
+        if sys::poll_now(pidfd, libc::POLLIN) & libc::POLLIN != 0 {
+            knote.flags |= EV_EOF | EV_ONESHOT;
+            if knote.asked_fflags & NOTE_EXIT != 0 {
+                knote.fflags |= NOTE_EXIT;
+                knote.data = i64::from(exit_status(pidfd, knote.ident));
+            }
+        }
         let event = knote.event();
-        self.finish(index);
-        Some(event)
-    }
-
-    /// Takes the pidfd's entry out of the set.
-    pub(super) fn remove_process_entry(&mut self, index: Index) -> Result<()> {
-        let Source::Process { pidfd } = &self.knotes[index].source else { return Ok(()) };
-        let fd = pidfd.as_raw_fd();
-        self.ctl_in(Set::Outer, libc::EPOLL_CTL_DEL, fd, 0, 0)
+        if event.flags & EV_EOF != 0 || event.flags & EV_ONESHOT != 0 && event.fflags != 0 {
+            self.finish(index);
+        } else if event.fflags != 0 {
+            knote.fflags = 0;
+            knote.disabled |= knote.has(EV_DISPATCH);
+        }
+        // An exit that nobody asked for ends the knote without a word.
+        (event.fflags != 0).then_some(event)
     }
 }
 
-/// A pidfd tells of the exit only: the other notes are refused rather than accepted and never reported.
-fn supported(fflags: u32) -> core::result::Result<(), Errno> {
-    if fflags & (NOTE_FORK | NOTE_EXEC | NOTE_TRACK) != 0 {
+/// Following children takes knotes that the kernel makes by itself.
+fn refuse_tracking(fflags: u32) -> core::result::Result<(), Errno> {
+    if fflags & NOTE_TRACK != 0 {
         return Err(libc::ENOTSUP);
     }
     Ok(())
 }
 
 /// The wait status of a process that has exited, whoever reaps it; 0 where the kernel does not tell.
-fn exit_status(pidfd: libc::c_int, pid: usize) -> libc::c_int {
+fn exit_status(pidfd: RawFd, pid: usize) -> libc::c_int {
     if let Ok(Some(status)) = sys::peek_child_status(pidfd) {
         return status;
     }
@@ -95,9 +150,9 @@ fn zombie_status(pid: usize) -> Option<libc::c_int> {
     let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may contain anything; the fields after it are counted from the third.
     let (_, fields) = line.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    if fields.first() != Some(&"Z") {
+    let mut fields = fields.split_ascii_whitespace();
+    if fields.next() != Some("Z") {
         return None;
     }
-    fields.get(52 - 3)?.parse().ok()
+    fields.nth(52 - 4)?.parse().ok()
 }

@@ -450,7 +450,7 @@ impl State {
             Source::Descriptor(_) => self.modify_descriptor(index, change)?,
             Source::Timer(_) => self.modify_timer(index, change),
             Source::User { .. } => self.modify_user(index, change),
-            Source::Process { .. } => self.modify_process(index, change)?,
+            Source::Process(_) => self.modify_process(index, change)?,
             Source::Vnode(_) => self.modify_vnode(index, change)?,
             Source::File(_) => self.modify_file(index, change)?,
             Source::Signal(_) => self.modify_signal(index, change),
@@ -554,7 +554,7 @@ impl State {
         }
         let event = match knote.source {
             Source::Descriptor(_) => self.take_descriptor(index, readiness),
-            Source::Process { .. } => self.take_process(index),
+            Source::Process(_) => self.take_process(index),
             _ => None,
         };
         if let Some(event) = event {
@@ -582,7 +582,7 @@ impl State {
                 Source::Vnode(_) => self.deliver_vnode(index),
                 Source::File(_) => self.deliver_file(index),
                 Source::Signal(_) => Some(self.deliver_signal(index)),
-                Source::Descriptor(_) | Source::Process { .. } | Source::Inode(_) => None,
+                Source::Descriptor(_) | Source::Process(_) | Source::Inode(_) => None,
             };
             if let Some(event) = event {
                 list.push(event);

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::queue::Queue;
 use super::signals::Signals;
-use super::sys::{Errno, Result};
+use super::sys::{self, Errno, Result};
 
 type Entry = Mutex<Option<Arc<Queue>>>;
 
@@ -77,7 +77,7 @@ fn make_page() -> Result<&'static AtomicU32> {
     if let Some(process) = unsafe { page.as_ref() } {
         return Ok(process);
     }
-    let size = page_size();
+    let size = sys::page_size();
     // SAFETY: a private mapping of fresh memory, at an address of the kernel's choice.
     let page = unsafe {
         libc::mmap(
@@ -90,7 +90,7 @@ fn make_page() -> Result<&'static AtomicU32> {
         )
     };
     if page == libc::MAP_FAILED {
-        return Err(super::sys::errno());
+        return Err(sys::errno());
     }
     // SAFETY: the page that was just mapped.
     if unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } != 0 {
@@ -108,11 +108,6 @@ fn make_page() -> Result<&'static AtomicU32> {
     };
     // SAFETY: one of the two pages, which stays mapped; zeros are a valid AtomicU32.
     Ok(unsafe { &*process })
-}
-
-fn page_size() -> usize {
-    // SAFETY: takes no pointer.
-    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 fn unmap(page: *mut libc::c_void, size: usize) {

@@ -56,7 +56,7 @@ impl State {
     fn set_of(&self, index: Index) -> Option<Set> {
         match &self.knotes[index].source {
             Source::Descriptor(_) => self.entry_of(Some(index)),
-            Source::Process { .. } => Some(Set::Outer),
+            Source::Process(_) => Some(Set::Outer),
             _ => None,
         }
     }

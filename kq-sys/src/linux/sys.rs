@@ -400,3 +400,77 @@ pub(crate) fn signalfd(existing: RawFd, signals: &libc::sigset_t) -> Result<RawF
     // SAFETY: `signals` lives across the call.
     check(unsafe { libc::signalfd(existing, signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
 }
+
+pub(crate) fn page_size() -> usize {
+    // SAFETY: takes no pointer.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+/// perf_event_open(2): a counter of nothing on the process's first thread, which records its forks and execs and is
+/// ready as soon as there is a record.
+pub(crate) fn perf_open(pid: libc::pid_t) -> Result<OwnedFd> {
+    /// `struct perf_event_attr` in its first version.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Attributes {
+        kind: u32,
+        size: u32,
+        config: u64,
+        sample_period: u64,
+        sample_type: u64,
+        read_format: u64,
+        flags: u64,
+        wakeup_watermark: u32,
+        breakpoint_type: u32,
+        config1: u64,
+    }
+    const TYPE_SOFTWARE: u32 = 1;
+    const COUNT_DUMMY: u64 = 9;
+    const EXCLUDE_KERNEL: u64 = 1 << 5;
+    const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
+    const COMM: u64 = 1 << 9;
+    const TASK: u64 = 1 << 13;
+    const WATERMARK: u64 = 1 << 14;
+    const COMM_EXEC: u64 = 1 << 24;
+    const FLAG_FD_CLOEXEC: usize = 8;
+    let attributes = Attributes {
+        kind: TYPE_SOFTWARE,
+        size: mem::size_of::<Attributes>() as u32,
+        config: COUNT_DUMMY,
+        flags: EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | COMM | TASK | WATERMARK | COMM_EXEC,
+        wakeup_watermark: 1,
+        ..Attributes::default()
+    };
+    const ANY_CPU: c_int = -1;
+    const NO_GROUP: c_int = -1;
+    // SAFETY: `attributes` lives across the call and says its size.
+    owned(unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &attributes as *const Attributes,
+            pid,
+            ANY_CPU,
+            NO_GROUP,
+            FLAG_FD_CLOEXEC,
+        )
+    } as c_int)
+}
+
+/// Maps a descriptor's memory for reading and writing.
+pub(crate) fn map_shared(fd: &OwnedFd, length: usize) -> Result<core::ptr::NonNull<u8>> {
+    // SAFETY: a new mapping, at an address of the kernel's choice.
+    let address = unsafe {
+        libc::mmap(
+            core::ptr::null_mut(),
+            length,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            fd.as_raw_fd(),
+            0,
+        )
+    };
+    if address == libc::MAP_FAILED {
+        return Err(errno());
+    }
+    core::ptr::NonNull::new(address.cast()).ok_or(libc::ENOMEM)
+}
