@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, SystemTime};
 
 use crate::notes::Notes;
-use crate::sys::{self, Data, Ident, Raw, Udata};
+use crate::sys::{self, Ident, Raw, Udata};
 use crate::timer::TimerSetting;
 use crate::{Filter, Flags, ProcEvents, VnodeEvents};
 
@@ -353,8 +353,7 @@ impl Change {
 
     /// Sets the filter's data.
     pub fn data(mut self, data: i64) -> Change {
-        // Only DragonFly's is another type, of 64 bits too.
-        self.0.data = data as Data;
+        self.0.data = sys::data_from(data);
         self
     }
 
@@ -400,7 +399,7 @@ impl Change {
 
     /// The value that events hand back.
     pub fn get_udata(&self) -> usize {
-        self.0.udata as usize
+        sys::udata_of(&self.0)
     }
 
     /// The filter's extra words.
@@ -415,7 +414,7 @@ impl PartialEq for Change {
         let plain = |change: &Change| {
             (
                 (change.0.ident, change.0.filter, change.0.flags),
-                (change.0.fflags, change.0.data, change.0.udata as usize),
+                (change.0.fflags, change.0.data, sys::udata_of(&change.0)),
             )
         };
         #[cfg(has_ext)]
@@ -438,7 +437,7 @@ impl fmt::Debug for Change {
 pub(crate) fn debug_fields(mut shown: fmt::DebugStruct<'_, '_>, raw: &Raw) -> fmt::Result {
     let filter = Filter::from_raw(raw.filter);
     let flags = Flags::from_bits_retain(raw.flags);
-    let (ident, data, udata) = (raw.ident, raw.data, raw.udata as usize);
+    let (ident, data, udata) = (raw.ident, raw.data, sys::udata_of(raw));
     shown
         .field("ident", &ident)
         .field("filter", &filter)

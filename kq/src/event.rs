@@ -69,7 +69,7 @@ impl Event {
 
     /// The value that the change gave.
     pub fn udata(&self) -> usize {
-        self.0.udata as usize
+        sys::udata_of(&self.0)
     }
 
     /// The filter's extra words.

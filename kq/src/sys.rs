@@ -27,16 +27,28 @@ pub(crate) type Udata = u64;
 #[cfg(not(kevent64))]
 pub(crate) type Udata = kq_sys::udata_t;
 
-/// `ident` under the type that all systems share. Apple's 64 bits hold what a change gave, or the kernel's 32-bit names.
-#[allow(clippy::unnecessary_cast)] // another type on Apple
+/// `ident` under the type that all systems share. Apple's 64 bits hold what a change gave, or a 32-bit name.
+#[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation)] // another type on Apple
 pub(crate) fn ident_of(raw: &Raw) -> usize {
     raw.ident as usize
 }
 
+/// `udata` under the type that all systems share. Apple's 64 bits hold what a change gave.
+#[allow(clippy::cast_possible_truncation)] // another type on Apple
+pub(crate) fn udata_of(raw: &Raw) -> usize {
+    raw.udata as usize
+}
+
 /// `data` under the type that all systems share.
-#[allow(clippy::unnecessary_cast)] // another type on DragonFly, of the same 64 bits
+#[allow(clippy::unnecessary_cast)] // another type on DragonFly
 pub(crate) fn data_of(raw: &Raw) -> i64 {
     raw.data as i64
+}
+
+/// `data` as the struct has it.
+#[allow(clippy::cast_possible_truncation)] // another type on DragonFly, whose machines have 64 bits
+pub(crate) fn data_from(data: i64) -> Data {
+    data as Data
 }
 
 /// The longest list that one call takes: the count is a C int on all systems but NetBSD, and that length is

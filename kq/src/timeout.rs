@@ -14,6 +14,7 @@ pub(crate) fn wait_for(timeout: Option<Duration>) -> Wait {
         None => Wait::Forever,
         Some(time) if time.is_zero() => Wait::Not,
         Some(time) if time.as_secs() > LONGEST => Wait::Forever,
+        #[allow(clippy::cast_possible_truncation)]
         // Nanoseconds are below 10⁹ and the seconds were just compared: both fit 32 bits.
         Some(time) => Wait::For(kq_sys::timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ }),
     }

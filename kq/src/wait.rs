@@ -139,7 +139,7 @@ impl Kqueue {
         buffer.retain(|event| match without(event).map(|change| self.apply_one(&change)) {
             Some(Ok(())) => false,
             Some(Err(errno)) => {
-                event.0.data = errno.raw().into();
+                event.0.data = sys::data_from(errno.raw().into());
                 true
             }
             None => true,

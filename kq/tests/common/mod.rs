@@ -1,8 +1,10 @@
 //! What the tests of kq share.
 #![allow(dead_code)] // no test needs all of it
 
+use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kq::{Event, EventBuffer, Kqueue};
@@ -28,6 +30,19 @@ pub fn udata(events: &[Event]) -> Vec<usize> {
     let mut udata: Vec<_> = events.iter().map(Event::udata).collect();
     udata.sort_unstable();
     udata
+}
+
+/// Lets the tests of a program take turns: those that fork (a child never sees a lock released that another thread
+/// held), and those that look at a number which another thread could be given.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The flags of a descriptor's number, or -1 if it has none.
+pub fn flags_of(fd: RawFd) -> i32 {
+    // SAFETY: takes numbers only.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) }
 }
 
 /// The variable that tells this program that it is the child of a test.
