@@ -1,0 +1,85 @@
+//! Which changes a registration can be made of.
+
+use std::io;
+
+use kq::{Change, Filter, Flags};
+
+#[cfg(has_user)]
+use crate::waker::WAKER_IDENT;
+
+/// Refuses what the kernel would not keep apart, and what would take the udata out of the store's hands.
+pub(crate) fn registration(change: &Change) -> io::Result<()> {
+    let flags = change.flags();
+    if !flags.contains(Flags::ADD) || flags.contains(Flags::DELETE) {
+        return Err(error(libc::EINVAL));
+    }
+    if change.get_udata() != 0 || flags.intersects(UDATA_FLAGS) {
+        return Err(error(libc::EINVAL));
+    }
+    // The kernel gives the knotes that it makes for children their parent's udata.
+    if change.filter() == Filter::PROC && change.get_fflags() & kq_sys::NOTE_TRACK != 0 {
+        return Err(error(libc::EINVAL));
+    }
+    // FreeBSD's kernel skips a change of filter 0 without a word.
+    if change.filter().raw() == 0 && Filter::READ.raw() != 0 {
+        return Err(error(libc::EINVAL));
+    }
+    #[cfg(has_user)]
+    if (change.ident(), change.filter()) == (WAKER_IDENT, Filter::USER) {
+        return Err(error(libc::EEXIST));
+    }
+    // Several kernels take the low 32 bits for the number, and then have one knote where the index has two.
+    let is_int = i32::try_from(change.ident()).is_ok();
+    match change.filter() {
+        Filter::PROC if !is_int => Err(error(libc::ESRCH)),
+        Filter::SIGNAL if !is_int => Err(error(libc::EINVAL)),
+        filter if takes_descriptor(filter) && !is_int => Err(error(libc::EBADF)),
+        _ => Ok(()),
+    }
+}
+
+/// The flags that change what udata is to the kernel.
+const UDATA_FLAGS: Flags = {
+    let flags = Flags::empty();
+    #[cfg(apple)]
+    let flags = flags.union(Flags::UDATA_SPECIFIC);
+    #[cfg(freebsd_abi)]
+    let flags = flags.union(Flags::KEEPUDATA);
+    flags
+};
+
+/// Whether the ident is a descriptor's number.
+fn takes_descriptor(filter: Filter) -> bool {
+    match filter {
+        Filter::READ | Filter::WRITE | Filter::VNODE => true,
+        #[cfg(has_empty)]
+        Filter::EMPTY => true,
+        #[cfg(has_except)]
+        Filter::EXCEPT => true,
+        #[cfg(has_procdesc)]
+        Filter::PROCDESC => true,
+        #[cfg(has_jail)]
+        Filter::JAILDESC => true,
+        #[cfg(has_device)]
+        Filter::DEVICE => true,
+        _ => false,
+    }
+}
+
+/// Whether a knote of the filter can go without an event, with what it watches.
+///
+/// Those of timers, user events, signals and processes cannot, so that there is no need to ask the kernel for them; on
+/// Apple's systems asking would start a timer anew.
+pub(crate) fn can_vanish(filter: Filter) -> bool {
+    match filter {
+        Filter::TIMER | Filter::SIGNAL | Filter::PROC => false,
+        #[cfg(has_user)]
+        Filter::USER => false,
+        _ => true,
+    }
+}
+
+/// The `io::Error` of an errno.
+pub(crate) fn error(errno: i32) -> io::Error {
+    io::Error::from_raw_os_error(errno)
+}

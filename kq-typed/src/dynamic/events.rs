@@ -1,0 +1,183 @@
+//! `Events`: the events of one wait, in memory that is used again.
+
+use std::fmt;
+use std::iter::FusedIterator;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::core::Core;
+use crate::deliver::Buffer;
+use crate::dynamic::udata::Udata;
+use crate::dynamic::Event;
+
+/// How many collections a queue keeps for its next waits.
+const KEPT: usize = 16;
+
+/// The memory of collections that were dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    buffers: Mutex<Vec<Buffer<Event>>>,
+}
+
+/// The events of one wait; from [`Kqueue::await_events`](crate::Kqueue::await_events).
+///
+/// It owns them, so the queue can be changed while they are gone through, by value (`for event in events`) or by
+/// reference (`for event in &events`). An event whose registration was deregistered or replaced meanwhile is left out.
+///
+/// The values of its events are held until it is dropped or filled again, those that were taken out until they are
+/// dropped themselves.
+pub struct Events {
+    /// There until the collection is dropped.
+    buffer: Option<Buffer<Event>>,
+    /// The queue that filled it.
+    core: Option<Arc<Core<Udata>>>,
+    /// Where the memory goes back to.
+    pool: Option<Arc<Pool>>,
+}
+
+impl Events {
+    /// An empty collection for up to `capacity` events of a wait (at least one), for
+    /// [`Kqueue::await_events_into`](crate::Kqueue::await_events_into).
+    pub fn with_capacity(capacity: usize) -> Events {
+        Events { buffer: Some(Buffer::with_capacity(capacity)), core: None, pool: None }
+    }
+
+    /// One with the pool's memory.
+    pub(crate) fn lent(pool: &Arc<Pool>, capacity: usize) -> Events {
+        let buffer = pool.buffers.lock().pop();
+        Events {
+            buffer: Some(buffer.unwrap_or_else(|| Buffer::with_capacity(capacity))),
+            core: None,
+            pool: Some(Arc::clone(pool)),
+        }
+    }
+
+    /// The empty buffer, to be filled by a queue.
+    pub(crate) fn fill(&mut self, core: &Arc<Core<Udata>>) -> &mut Buffer<Event> {
+        self.clear();
+        if !self.core.as_ref().is_some_and(|last| Arc::ptr_eq(last, core)) {
+            self.core = Some(Arc::clone(core));
+        }
+        self.buffer.get_or_insert_with(|| Buffer::with_capacity(1))
+    }
+
+    fn clear(&mut self) {
+        if let (Some(buffer), Some(core)) = (&mut self.buffer, &self.core) {
+            buffer.discard(core);
+        }
+    }
+
+    /// How many events there are, with those whose registration was deregistered meanwhile.
+    pub fn len(&self) -> usize {
+        self.buffer.as_ref().map_or(0, Buffer::len)
+    }
+
+    /// Whether there are none: the time was up, or a waker woke.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most events that one wait gives.
+    pub fn capacity(&self) -> usize {
+        self.buffer.as_ref().map_or(0, Buffer::capacity)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.clear();
+        if let (Some(buffer), Some(pool)) = (self.buffer.take(), &self.pool) {
+            let mut buffers = pool.buffers.lock();
+            if buffers.len() < KEPT {
+                buffers.push(buffer);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+/// Events by value.
+impl IntoIterator for Events {
+    type Item = Event;
+    type IntoIter = EventsIntoIter;
+
+    fn into_iter(self) -> EventsIntoIter {
+        EventsIntoIter { events: self }
+    }
+}
+
+impl<'a> IntoIterator for &'a Events {
+    type Item = &'a Event;
+    type IntoIter = EventsIter<'a>;
+
+    fn into_iter(self) -> EventsIter<'a> {
+        self.iter()
+    }
+}
+
+impl Events {
+    /// The events by reference, those left out whose registration was deregistered meanwhile.
+    pub fn iter(&self) -> EventsIter<'_> {
+        EventsIter { events: self, left: self.buffer.as_ref().map(Buffer::events) }
+    }
+}
+
+/// The events of a collection by value; what is left when it is dropped is dropped.
+pub struct EventsIntoIter {
+    events: Events,
+}
+
+impl Iterator for EventsIntoIter {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let (buffer, core) = (self.events.buffer.as_mut()?, self.events.core.as_ref()?);
+        buffer.next(core)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.events.len()))
+    }
+}
+
+impl FusedIterator for EventsIntoIter {}
+
+impl fmt::Debug for EventsIntoIter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EventsIntoIter").field(&self.events).finish()
+    }
+}
+
+/// The events of a collection by reference.
+#[derive(Clone)]
+pub struct EventsIter<'a> {
+    events: &'a Events,
+    left: Option<std::iter::Rev<std::slice::Iter<'a, Event>>>,
+}
+
+impl<'a> Iterator for EventsIter<'a> {
+    type Item = &'a Event;
+
+    fn next(&mut self) -> Option<&'a Event> {
+        let (buffer, core) = (self.events.buffer.as_ref()?, self.events.core.as_ref()?);
+        self.left.as_mut()?.find(|event| buffer.is_current(event, core))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.left.as_ref().and_then(|left| left.size_hint().1))
+    }
+}
+
+impl FusedIterator for EventsIter<'_> {}
+
+impl fmt::Debug for EventsIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}

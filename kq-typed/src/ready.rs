@@ -1,0 +1,179 @@
+//! `Ready<T>`, an event with the value of its registration, and the batch and the buffer that it comes from.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use kq::Change;
+use parking_lot::Mutex;
+
+use crate::core::{Core, Ending};
+use crate::deliver::{Buffer, Delivered};
+use crate::key::Key;
+
+/// Room for the events of a wait, allocated once; from [`Queue::events`](crate::Queue::events).
+///
+/// One thread uses it at a time. Any queue of the same `T` can fill it.
+pub struct ReadyBuffer<T> {
+    pub(crate) buffer: Buffer<Entry<T>>,
+}
+
+impl<T> ReadyBuffer<T> {
+    pub(crate) fn with_capacity(capacity: usize) -> ReadyBuffer<T> {
+        ReadyBuffer { buffer: Buffer::with_capacity(capacity) }
+    }
+
+    /// The most events that one wait gives.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+}
+
+impl<T> fmt::Debug for ReadyBuffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadyBuffer").field("capacity", &self.capacity()).finish_non_exhaustive()
+    }
+}
+
+/// The events of one wait, given one by one; from [`Queue::wait`](crate::Queue::wait).
+///
+/// An event whose registration was deregistered meanwhile (by the handler of an event before it, or by another thread)
+/// is left out. So the number of events is not known beforehand.
+///
+/// Dropping the batch drops the events that are left. A one-shot among them is over nevertheless: the kernel has deleted
+/// its knote.
+#[must_use = "the events of a batch are gone when it is dropped"]
+pub struct Batch<'a, T> {
+    pub(crate) core: &'a Core<Arc<Mutex<T>>>,
+    pub(crate) buffer: &'a mut Buffer<Entry<T>>,
+}
+
+impl<'a, T> Iterator for Batch<'a, T> {
+    type Item = Ready<'a, T>;
+
+    fn next(&mut self) -> Option<Ready<'a, T>> {
+        let core = self.core;
+        self.buffer.next(core).map(|entry| Ready { core, entry })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.buffer.len()))
+    }
+}
+
+impl<T> std::iter::FusedIterator for Batch<'_, T> {}
+
+impl<T> Drop for Batch<'_, T> {
+    fn drop(&mut self) {
+        self.buffer.discard(self.core);
+    }
+}
+
+impl<T> fmt::Debug for Batch<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("left", &self.buffer.len()).finish_non_exhaustive()
+    }
+}
+
+/// An event, with the value of its registration.
+///
+/// It holds the value until it is dropped, whatever happens to the registration meanwhile. With its methods a handler
+/// acts on the registration that the event is of, without having it at hand.
+///
+/// It borrows the queue:
+///
+/// ```compile_fail,E0505
+/// use kq_typed::Queue;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let queue = Queue::<u32>::new()?;
+/// let mut ready = queue.events(8);
+/// let event = queue.wait(&mut ready, None)?.next();
+/// drop(queue);
+/// println!("{event:?}"); // the queue is gone
+/// # Ok(())
+/// # }
+/// ```
+pub struct Ready<'a, T> {
+    core: &'a Core<Arc<Mutex<T>>>,
+    entry: Entry<T>,
+}
+
+/// An event as it lies in the buffer.
+pub(crate) struct Entry<T> {
+    event: kq::Event,
+    key: Key,
+    value: Arc<Mutex<T>>,
+}
+
+impl<T> Delivered for Entry<T> {
+    type Value = Arc<Mutex<T>>;
+
+    fn new(event: kq::Event, key: Key, value: Arc<Mutex<T>>) -> Entry<T> {
+        Entry { event, key, value }
+    }
+
+    fn event(&self) -> &kq::Event {
+        &self.event
+    }
+
+    fn key(&self) -> Key {
+        self.key
+    }
+}
+
+impl<T> Ready<'_, T> {
+    /// The registration's value.
+    pub fn udata(&self) -> &Arc<Mutex<T>> {
+        &self.entry.value
+    }
+
+    /// The kernel's event; its udata is the queue's own.
+    pub fn event(&self) -> &kq::Event {
+        &self.entry.event
+    }
+
+    /// The registration's key. It names nothing any more if this was the registration's last event (a one-shot's, a
+    /// process's exit).
+    pub fn id(&self) -> Key {
+        self.entry.key
+    }
+
+    /// Ends the registration, whoever owns it, and gives the value.
+    pub fn deregister(self) -> Arc<Mutex<T>> {
+        self.core.end(self.entry.key, Ending::Deregistered);
+        self.entry.value
+    }
+
+    /// [`Registration::modify`](crate::Registration::modify) for the registration that the event is of.
+    ///
+    /// # Errors
+    /// As there; ENOENT also if the registration is over.
+    pub fn modify(&self, change: Change) -> io::Result<()> {
+        self.core.modify(self.entry.key, change)
+    }
+
+    /// [`Registration::enable`](crate::Registration::enable) for the registration that the event is of: the next event
+    /// of a [`dispatch`](Change::dispatch) registration may come, to whichever thread waits.
+    ///
+    /// # Errors
+    /// As there; ENOENT also if the registration is over.
+    pub fn enable(&self) -> io::Result<()> {
+        self.core.switch(self.entry.key, true)
+    }
+
+    /// [`Registration::disable`](crate::Registration::disable) for the registration that the event is of.
+    ///
+    /// # Errors
+    /// As there; ENOENT also if the registration is over.
+    pub fn disable(&self) -> io::Result<()> {
+        self.core.switch(self.entry.key, false)
+    }
+}
+
+/// Without the value, whose lock may be held.
+impl<T> fmt::Debug for Ready<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready").field("id", &self.id()).field("event", self.event()).finish_non_exhaustive()
+    }
+}

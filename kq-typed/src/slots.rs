@@ -1,0 +1,266 @@
+//! `Slots`: the values behind the knotes, found by the udata that an event hands back.
+//!
+//! udata is never an address: it is the index of a slot and the slot's generation, which grows with every registration
+//! that the slot has had. What an old event says about a slot that has a new tenant does not fit, and is dropped.
+
+use kq::{Change, Event, Filter};
+
+use crate::flights::Flights;
+use crate::key::Key;
+
+/// How udata divides into the index of a slot (the low bits) and its generation (above them).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Split {
+    index_bits: u32,
+    generation_bits: u32,
+}
+
+impl Split {
+    /// What pointers of this machine have room for.
+    #[cfg(target_pointer_width = "64")]
+    pub(crate) const NATIVE: Split = Split::new(32, 32);
+    #[cfg(not(target_pointer_width = "64"))]
+    pub(crate) const NATIVE: Split = Split::NARROW;
+
+    /// What 32 bits have room for.
+    #[cfg(any(test, not(target_pointer_width = "64")))]
+    pub(crate) const NARROW: Split = Split::new(20, 12);
+
+    pub(crate) const fn new(index_bits: u32, generation_bits: u32) -> Split {
+        assert!(index_bits + generation_bits <= usize::BITS);
+        assert!(index_bits >= 1 && generation_bits >= 1);
+        Split { index_bits, generation_bits }
+    }
+
+    /// The first generation, and what the next one adds: a slot's udata is never below it.
+    const fn first_generation(self) -> usize {
+        1 << self.index_bits
+    }
+
+    const fn index(self, udata: usize) -> usize {
+        udata & (self.first_generation() - 1)
+    }
+
+    const fn is_last_generation(self, udata: usize) -> bool {
+        (udata >> self.index_bits) + 1 == 1 << self.generation_bits
+    }
+
+    /// How many slots have an index, apart from the one that ends a list.
+    fn most_slots(self) -> usize {
+        self.first_generation().min(List::END as usize)
+    }
+}
+
+/// The udata of the queue's own waker: of generation 0, which no slot has.
+pub(crate) const WAKER_UDATA: usize = 1;
+
+/// What a knote is to the kernel: there is at most one for each of these.
+pub(crate) type Place = (usize, Filter);
+
+/// The place that a change speaks of.
+pub(crate) fn place_of(change: &Change) -> Place {
+    (change.ident(), change.filter())
+}
+
+/// One registration.
+#[derive(Debug)]
+pub(crate) struct Registered<V> {
+    pub(crate) value: V,
+    /// The knote as it was last added or modified, udata included: several kernels store all of it again whatever the
+    /// action.
+    pub(crate) change: Change,
+    pub(crate) knote: Knote,
+    /// The queue owns the registration.
+    pub(crate) detached: bool,
+    /// The knote was added again, perhaps by a thread that did not know yet that another one had received its last
+    /// event.
+    pub(crate) added_again: bool,
+}
+
+/// What has become of a registration's knote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knote {
+    /// The kernel has it, as far as is known.
+    There,
+    /// The kernel deleted it with its last event, which waits for its turn in a batch.
+    Fired,
+    /// It went with its descriptor, whose number is another file's now.
+    Gone,
+}
+
+#[derive(Debug)]
+struct Slot<V> {
+    /// What the knote carries: the generation and the slot's index. While the slot is vacant, of the next knote.
+    udata: usize,
+    serial: u64,
+    content: Content<V>,
+}
+
+#[derive(Debug)]
+enum Content<V> {
+    Vacant { next: u32 },
+    Taken(Registered<V>),
+}
+
+/// A list of vacant slots, linked through them.
+#[derive(Debug)]
+struct List {
+    first: u32,
+}
+
+impl List {
+    const END: u32 = u32::MAX;
+    const EMPTY: List = List { first: List::END };
+
+    fn is_empty(&self) -> bool {
+        self.first == List::END
+    }
+}
+
+/// The slots of one queue.
+#[derive(Debug)]
+pub(crate) struct Slots<V> {
+    queue: usize,
+    split: Split,
+    slots: Vec<Slot<V>>,
+    free: List,
+    /// Slots whose generations are used up, since the flights' last turn.
+    resting: List,
+    /// Those from before it, which may be used again when the waits of the last phase have ended.
+    leaving: List,
+}
+
+impl<V> Slots<V> {
+    pub(crate) fn new(queue: usize, split: Split) -> Slots<V> {
+        Slots { queue, split, slots: Vec::new(), free: List::EMPTY, resting: List::EMPTY, leaving: List::EMPTY }
+    }
+
+    /// Takes a slot for a value, and for the knote that `change` adds: its udata is in the change that is returned.
+    ///
+    /// Gives the value back if there is no slot left.
+    pub(crate) fn insert(
+        &mut self,
+        value: V,
+        change: Change,
+        detached: bool,
+        flights: &Flights,
+    ) -> Result<(Key, Change), V> {
+        let Some(index) = self.vacant(flights) else {
+            return Err(value);
+        };
+        let slot = &mut self.slots[index as usize];
+        let change = change.udata(slot.udata);
+        slot.content = Content::Taken(Registered { value, change, knote: Knote::There, detached, added_again: false });
+        Ok((Key { serial: slot.serial, queue: self.queue, slot: index }, change))
+    }
+
+    /// A slot that is in no list.
+    fn vacant(&mut self, flights: &Flights) -> Option<u32> {
+        if self.free.is_empty() {
+            self.end_rests(flights);
+        }
+        if let Some(index) = pop(&mut self.slots, &mut self.free) {
+            return Some(index);
+        }
+        let index = self.slots.len();
+        if index >= self.split.most_slots() {
+            return None;
+        }
+        self.slots.push(Slot {
+            udata: self.split.first_generation() | index,
+            serial: 0,
+            content: Content::Vacant { next: List::END },
+        });
+        Some(index as u32)
+    }
+
+    /// Lets slots start from their first generation again, if no wait can still hold an event of an old one.
+    fn end_rests(&mut self, flights: &Flights) {
+        // Twice: with no wait under way at all, those that rest since the last turn may go too.
+        for _ in 0..2 {
+            if self.leaving.is_empty() && self.resting.is_empty() || !flights.last_phase_is_over() {
+                return;
+            }
+            while let Some(index) = pop(&mut self.slots, &mut self.leaving) {
+                self.slots[index as usize].udata = self.split.first_generation() | index as usize;
+                push(&mut self.slots, &mut self.free, index);
+            }
+            self.leaving = std::mem::replace(&mut self.resting, List::EMPTY);
+            flights.turn();
+        }
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&Registered<V>> {
+        let slot = self.slots.get(key.slot as usize)?;
+        match &slot.content {
+            Content::Taken(registered) if self.is_of(slot, key) => Some(registered),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Registered<V>> {
+        self.get(key)?;
+        match &mut self.slots[key.slot as usize].content {
+            Content::Taken(registered) => Some(registered),
+            Content::Vacant { .. } => None,
+        }
+    }
+
+    fn is_of(&self, slot: &Slot<V>, key: Key) -> bool {
+        slot.serial == key.serial && self.queue == key.queue
+    }
+
+    /// The registration that an event is of: the one whose knote carries its udata and has its ident and filter.
+    pub(crate) fn of_event(&mut self, event: &Event) -> Option<(Key, &mut Registered<V>)> {
+        let udata = event.udata();
+        let index = self.split.index(udata);
+        let slot = self.slots.get_mut(index).filter(|slot| slot.udata == udata)?;
+        let key = Key { serial: slot.serial, queue: self.queue, slot: index as u32 };
+        match &mut slot.content {
+            Content::Taken(it) if place_of(&it.change) == (event.ident(), event.filter()) => Some((key, it)),
+            _ => None,
+        }
+    }
+
+    /// Ends a registration: its key, and the udata of its knote, name nothing from now on.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Registered<V>> {
+        self.get(key)?;
+        let slot = &mut self.slots[key.slot as usize];
+        let vacant = Content::Vacant { next: List::END };
+        let Content::Taken(registered) = std::mem::replace(&mut slot.content, vacant) else {
+            return None;
+        };
+        slot.serial += 1;
+        if self.split.is_last_generation(slot.udata) {
+            push(&mut self.slots, &mut self.resting, key.slot);
+        } else {
+            slot.udata += self.split.first_generation();
+            push(&mut self.slots, &mut self.free, key.slot);
+        }
+        Some(registered)
+    }
+
+    /// Ends all registrations and gives their values.
+    pub(crate) fn clear(&mut self) -> Vec<V> {
+        let cleared = std::mem::replace(self, Slots::new(self.queue, self.split));
+        let taken = |slot: Slot<V>| match slot.content {
+            Content::Taken(registered) => Some(registered.value),
+            Content::Vacant { .. } => None,
+        };
+        cleared.slots.into_iter().filter_map(taken).collect()
+    }
+}
+
+fn push<V>(slots: &mut [Slot<V>], list: &mut List, index: u32) {
+    slots[index as usize].content = Content::Vacant { next: list.first };
+    list.first = index;
+}
+
+fn pop<V>(slots: &mut [Slot<V>], list: &mut List) -> Option<u32> {
+    let index = list.first;
+    match slots.get(index as usize)?.content {
+        Content::Vacant { next } => list.first = next,
+        Content::Taken(_) => return None,
+    }
+    Some(index)
+}
