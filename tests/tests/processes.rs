@@ -185,12 +185,11 @@ fn fork_and_exec_come_with_the_exit() {
     let mut queue = TestQueue::new();
     let all = ProcEvents::EXIT | ProcEvents::FORK | ProcEvents::EXEC;
     let change = Change::process(child.pid(), all).udata(1);
-    if cfg!(linux) {
-        // A pidfd tells of neither: refused, not forgotten.
-        assert_eq!(queue.apply(change), Err(libc::ENOTSUP));
-        return;
+    match queue.apply(change) {
+        // There the notes take performance events, which the machine may keep from its users.
+        Err(libc::ENOTSUP) if cfg!(linux) => return,
+        outcome => assert_eq!(outcome, Ok(())),
     }
-    queue.set(change);
     child.release();
     // Whatever was told before: in the end all three were.
     let mut seen = ProcEvents::empty();
