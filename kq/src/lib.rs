@@ -155,6 +155,7 @@
 mod apply;
 mod buffer;
 mod change;
+mod construct;
 mod create;
 mod errno;
 mod event;
