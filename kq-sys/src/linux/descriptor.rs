@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 
 use super::knote::{Index, Source};
-use super::queue::{Set, State};
+use super::queue::{Set, State, PROBE};
 use super::sys::{self, Result};
 use super::{constants::*, kevent, registry};
 
@@ -22,6 +22,8 @@ pub(super) struct Watch {
     /// kqueue's (below a low-water mark, a socket that was never connected), and a level entry would spin.
     damped: bool,
     kind: Kind,
+    /// Counts the events, of which some have the number checked (`is_still_its_file`).
+    events: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +83,7 @@ impl State {
         }
         if change.filter == EVFILT_WRITE
             && sys::poll_now(fd, libc::POLLOUT) & libc::POLLERR != 0
-            && kind_of(fd) == Kind::Pipe
+            && kind_of(fd) == Ok(Kind::Pipe)
         {
             return Err(libc::EPIPE);
         }
@@ -89,6 +91,7 @@ impl State {
             entry: Entry::In(Set::Outer),
             damped: change.fflags & NOTE_LOWAT != 0 && change.flags & EV_CLEAR == 0,
             kind,
+            events: 0,
         };
         let index = self.insert(change, Source::Descriptor(watch))?;
         let added = self.add_entry(index);
@@ -220,6 +223,10 @@ impl State {
     }
 
     pub(super) fn take_descriptor(&mut self, index: Index, readiness: u32) -> Option<kevent> {
+        if !self.is_still_its_file(index) {
+            self.drop_stale(index);
+            return None;
+        }
         let verdict = if self.knotes[index].filter == EVFILT_READ {
             self.judge_read(index, readiness)
         } else {
@@ -265,17 +272,44 @@ impl State {
         Some(event)
     }
 
+    /// Whether the knote's number still is the file that its entry stands for.
+    ///
+    /// It is another's after a close that a duplicate outlived, and what the number has to read would be told as the
+    /// old file's. Asking costs as much as the event, so the first few events of a knote are asked about, and one in
+    /// sixteen after them: a stale entry does not live longer.
+    fn is_still_its_file(&mut self, index: Index) -> bool {
+        let watch = self.watch(index);
+        let asked = watch.events < 4 || watch.events % 16 == 0;
+        // Never back to the first few.
+        watch.events = watch.events.checked_add(1).unwrap_or(16);
+        !asked || self.ask_for_its_file(index)
+    }
+
+    /// Asks epoll, by adding what should be there: that changes nothing where it is, unlike every other question.
+    fn ask_for_its_file(&mut self, index: Index) -> bool {
+        let Some(set) = self.entry_of(Some(index)) else { return true };
+        let fd = self.knotes[index].ident as RawFd;
+        match self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, EDGE | ONCE, PROBE) {
+            Ok(()) => {
+                let _ = self.ctl_in(set, libc::EPOLL_CTL_DEL, fd, 0, 0);
+                false
+            }
+            Err(libc::EBADF | libc::EPERM) => false,
+            Err(_) => true,
+        }
+    }
+
     fn fires_once(&self, index: Index) -> bool {
         self.knotes[index].has(EV_ONESHOT | EV_DISPATCH)
     }
 
-    fn kind(&mut self, index: Index) -> Kind {
+    fn kind(&mut self, index: Index) -> Result<Kind> {
         let fd = self.knotes[index].ident as RawFd;
         let watch = self.watch(index);
         if watch.kind == Kind::Unknown {
-            watch.kind = kind_of(fd);
+            watch.kind = kind_of(fd)?;
         }
-        watch.kind
+        Ok(watch.kind)
     }
 
     fn judge_read(&mut self, index: Index, readiness: u32) -> Verdict {
@@ -290,7 +324,7 @@ impl State {
             // A file that counts no bytes.
             Err(_) => None,
         };
-        let kind = self.kind(index);
+        let Ok(kind) = self.kind(index) else { return Verdict::Stale };
         match (kind, bytes) {
             (Kind::Pipe, Some(data)) if readiness & (HUP | ERR) != 0 => {
                 Verdict::Ready { flags: EV_EOF, fflags: 0, data }
@@ -331,7 +365,7 @@ impl State {
 
     /// Epoll called the file readable, but it has no bytes: somebody read them, or the number is another file's.
     fn look_again(&mut self, index: Index) -> Verdict {
-        if let Err(libc::ENOENT | libc::EBADF) = self.renew(index) {
+        if !self.ask_for_its_file(index) {
             return Verdict::Stale;
         }
         let fd = self.knotes[index].ident as RawFd;
@@ -345,7 +379,7 @@ impl State {
         let knote = &self.knotes[index];
         let fd = knote.ident as RawFd;
         let low_water = (knote.asked_fflags & NOTE_LOWAT != 0).then_some(knote.asked_data);
-        let kind = self.kind(index);
+        let Ok(kind) = self.kind(index) else { return Verdict::Stale };
         let room = match kind {
             Kind::Pipe => pipe_room(fd),
             Kind::Stream | Kind::Datagram => socket_room(fd),
@@ -378,16 +412,16 @@ impl State {
     }
 }
 
-fn kind_of(fd: RawFd) -> Kind {
-    let Ok(status) = sys::status_of(fd) else { return Kind::Other };
-    match status.st_mode & libc::S_IFMT {
+fn kind_of(fd: RawFd) -> Result<Kind> {
+    let kind = match sys::status_of(fd)?.st_mode & libc::S_IFMT {
         libc::S_IFIFO => Kind::Pipe,
         libc::S_IFSOCK => match sys::socket_int(fd, libc::SO_TYPE) {
             Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET) => Kind::Stream,
             _ => Kind::Datagram,
         },
         _ => Kind::Other,
-    }
+    };
+    Ok(kind)
 }
 
 fn pipe_room(fd: RawFd) -> Result<i64> {

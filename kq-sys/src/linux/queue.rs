@@ -21,6 +21,8 @@ const INNER: Key = Key::MAX - 1;
 pub(super) const CLOCKS: [Key; 2] = [Key::MAX - 2, Key::MAX - 3];
 pub(super) const INOTIFY: Key = Key::MAX - 4;
 pub(super) const SIGNALS: Key = Key::MAX - 5;
+/// For entries that are added to see whether they are there.
+pub(super) const PROBE: Key = Key::MAX - 6;
 
 /// How many entries are fetched from epoll at once.
 const HARVEST: usize = 256;
@@ -335,6 +337,8 @@ impl State {
         if self.closed {
             return Err(libc::EBADF);
         }
+        // Those who wait on the old instance come over to the new one. Makes the token too, if there was none.
+        self.wake_all()?;
         let own =
             [self.inner.as_ref().map(|inner| (inner.as_raw_fd(), libc::EPOLLIN as u32, INNER)), self.token_entry()];
         let own = own
@@ -346,7 +350,6 @@ impl State {
         for (fd, interest, key) in own {
             sys::epoll_ctl(fresh.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, interest, key)?;
         }
-        self.wake_all()?;
         sys::take_over(&fresh, self.epoll)
     }
 
@@ -516,6 +519,7 @@ impl State {
                 INNER => inner = true,
                 INOTIFY => self.harvest_inotify(),
                 SIGNALS => self.count_signals(),
+                PROBE => {}
                 _ if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
                 _ if key == CLOCKS[REALTIME] => self.expire(REALTIME),
                 _ => self.take(Set::Outer, key, entry.events, harvest, list),
