@@ -2,9 +2,11 @@
 
 use std::os::fd::RawFd;
 
+use super::backlog::connections_waiting;
 use super::knote::{Index, Source};
 use super::queue::{Set, State, PROBE};
 use super::sys::{self, Result};
+use super::timer::Patience;
 use super::{constants::*, kevent, registry};
 
 const IN: u32 = libc::EPOLLIN as u32;
@@ -199,6 +201,8 @@ impl State {
         knote.asked_fflags = change.fflags;
         knote.asked_data = change.data;
         let damped = change.fflags & NOTE_LOWAT != 0 && !knote.has(EV_CLEAR);
+        knote.patience = Patience::NEW;
+        self.clocks.remove(&mut self.knotes, index);
         self.watch(index).damped = damped;
         let renewed = self.renew(index);
         if renewed.is_err() {
@@ -236,6 +240,10 @@ impl State {
             Verdict::Ready { flags, fflags, data } => (flags, fflags, data),
             Verdict::Damp => {
                 let was_damped = core::mem::replace(&mut self.watch(index).damped, true);
+                // Epoll does not tell when there is more room, only when there is some.
+                if self.knotes[index].filter == EVFILT_WRITE && self.knotes[index].asked_fflags & NOTE_LOWAT != 0 {
+                    let _ = self.look_later(index);
+                }
                 if !was_damped && (!self.knotes[index].has(EV_CLEAR) || self.fires_once(index)) {
                     let _ = self.renew(index);
                 }
@@ -253,7 +261,11 @@ impl State {
                 return None;
             }
         };
+        // A later look that was planned has been taken.
+        self.clocks.remove(&mut self.knotes, index);
+        self.ready.remove(&mut self.knotes, index);
         let knote = &mut self.knotes[index];
+        knote.patience = Patience::NEW;
         knote.fflags = fflags;
         knote.data = data;
         let mut event = knote.event();
@@ -270,6 +282,13 @@ impl State {
             let _ = self.renew(index);
         }
         Some(event)
+    }
+
+    /// The time has come to look at a knote again, of which epoll had nothing to tell.
+    pub(super) fn look_at_descriptor(&mut self, index: Index) -> Option<kevent> {
+        let wanted = if self.knotes[index].filter == EVFILT_READ { libc::POLLIN } else { libc::POLLOUT };
+        let readiness = sys::poll_now(self.knotes[index].ident as RawFd, wanted);
+        self.take_descriptor(index, u32::from(readiness as u16))
     }
 
     /// Whether the knote's number still is the file that its entry stands for.
@@ -405,6 +424,9 @@ impl State {
                 }
                 Verdict::Ready { flags: EV_EOF, fflags: 0, data }
             }
+            // Looked at, not told of.
+            _ if readiness & (OUT | HUP | ERR) == 0 => Verdict::Damp,
+            Kind::Stream if is_shut_for_writing(fd) => Verdict::Ready { flags: EV_EOF, fflags: 0, data },
             Kind::Stream | Kind::Datagram if low_water.is_some_and(|mark| data < mark) => Verdict::Damp,
             _ if readiness & HUP != 0 => Verdict::Ready { flags: EV_EOF, fflags: 0, data },
             _ => Verdict::data(data),
@@ -431,18 +453,21 @@ fn pipe_room(fd: RawFd) -> Result<i64> {
 /// The room in a socket's send buffer. What it holds is counted with the kernel's overhead, so that nothing may seem
 /// to be left although the socket is writable: then it is one byte.
 fn socket_room(fd: RawFd) -> Result<i64> {
-    let size = sys::socket_int(fd, libc::SO_SNDBUF)?;
-    Ok(i64::from(size - sys::bytes_unsent(fd)?).max(1))
+    let memory = sys::socket_memory(fd)?;
+    Ok((i64::from(memory.send_size) - i64::from(memory.unsent)).max(1))
 }
 
-/// The connections that a listening socket has waiting.
-fn connections_waiting(fd: RawFd) -> i64 {
-    const LISTEN: u8 = 10;
-    match sys::tcp_info(fd) {
-        Ok(info) if info.tcpi_state == LISTEN => i64::from(info.tcpi_unacked),
-        // Another family does not count them: one at least, since it is ready.
-        _ => i64::from(sys::poll_now(fd, libc::POLLIN) & libc::POLLIN != 0),
+/// Whether this side of a connection was shut for writing, which poll(2) does not tell.
+fn is_shut_for_writing(fd: RawFd) -> bool {
+    // FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING
+    const SHUT: [u8; 5] = [4, 5, 6, 9, 11];
+    if let Ok(info) = sys::tcp_info(fd) {
+        return SHUT.contains(&info.tcpi_state);
     }
+    // A unix stream takes nothing to send for an answer; a packet of nothing would be one.
+    let is_unix_stream = sys::socket_int(fd, libc::SO_DOMAIN) == Ok(libc::AF_UNIX)
+        && sys::socket_int(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM);
+    is_unix_stream && sys::send(fd, &[0u8; 0]) == Err(libc::EPIPE)
 }
 
 /// The error that a socket has pending, inferred: reading it would take it from the program. 0 where it is not sure.

@@ -7,7 +7,7 @@ use slab::Slab;
 use super::descriptor::Watch;
 use super::process::Process;
 use super::signal::Seen;
-use super::timer::Timer;
+use super::timer::{Patience, Timer};
 use super::vnode::{Inode, Watched};
 use super::{kevent, EV_ADD, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_FORCEONESHOT, EV_KEEPUDATA};
 
@@ -18,6 +18,9 @@ pub(super) const NONE: Index = Index::MAX;
 
 /// The filter of inotify watches, which no change can have: the system's filters are negative.
 pub(super) const INODE: i16 = 1;
+
+/// The filter of the watches that a watched directory has on the directory it is in.
+pub(super) const PARENT: i16 = 2;
 
 /// What an epoll entry carries: a knote's index, and its generation above it.
 ///
@@ -48,6 +51,10 @@ pub(super) struct Knote {
     pub(super) ready: bool,
     pub(super) ready_previous: Index,
     pub(super) ready_next: Index,
+    /// Where it stands in the heap of a clock, `NONE` while it is in none.
+    pub(super) place: u32,
+    /// How long until it is looked at again, where that is what it takes.
+    pub(super) patience: Patience,
     /// The last harvest that delivered it: a level entry that comes up twice in one call is delivered once.
     pub(super) harvest: u64,
     pub(super) source: Source,
@@ -66,9 +73,12 @@ pub(super) enum Source {
         triggered: bool,
     },
     Process(Process),
-    /// A regular file's READ or WRITE.
+    /// What is looked at rather than told: READ and WRITE of a regular file, EMPTY.
     File(Watched),
     Vnode(Watched),
+    /// Not a knote of the program's: the watch of a watched directory's own directory, under the descriptor's number
+    /// and the filter `PARENT`.
+    Parent(Watched),
     Signal(Seen),
     /// Not a knote of the program's: an inotify watch, under its number and the filter `INODE`.
     Inode(Inode),
@@ -91,6 +101,8 @@ impl Knote {
             ready: false,
             ready_previous: NONE,
             ready_next: NONE,
+            place: NONE,
+            patience: Patience::NEW,
             harvest: 0,
             source,
             generation: 0,

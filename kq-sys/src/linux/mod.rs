@@ -1,5 +1,6 @@
 //! The calls of kqueue(2), answered in Rust over epoll and its relatives.
 
+mod backlog;
 mod constants;
 mod descriptor;
 mod file;

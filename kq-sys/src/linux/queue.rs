@@ -421,7 +421,8 @@ impl State {
             EVFILT_PROC => self.attach_process(change),
             EVFILT_VNODE => self.attach_vnode(change),
             EVFILT_SIGNAL => self.attach_signal(change),
-            EVFILT_EMPTY | EVFILT_PROCDESC if !sys::is_open(change.ident as RawFd) => Err(libc::EBADF),
+            EVFILT_EMPTY => self.attach_empty(change),
+            EVFILT_PROCDESC if !sys::is_open(change.ident as RawFd) => Err(libc::EBADF),
             _ => Err(libc::ENOTSUP),
         }
     }
@@ -457,7 +458,7 @@ impl State {
             Source::Vnode(_) => self.modify_vnode(index, change)?,
             Source::File(_) => self.modify_file(index, change)?,
             Source::Signal(_) => self.modify_signal(index, change),
-            Source::Inode(_) => {}
+            Source::Inode(_) | Source::Parent(_) => {}
         }
         let knote = &self.knotes[index];
         if knote.disabled {
@@ -586,7 +587,8 @@ impl State {
                 Source::Vnode(_) => self.deliver_vnode(index),
                 Source::File(_) => self.deliver_file(index),
                 Source::Signal(_) => Some(self.deliver_signal(index)),
-                Source::Descriptor(_) | Source::Process(_) | Source::Inode(_) => None,
+                Source::Descriptor(_) => self.look_at_descriptor(index),
+                Source::Process(_) | Source::Inode(_) | Source::Parent(_) => None,
             };
             if let Some(event) = event {
                 list.push(event);

@@ -3,6 +3,7 @@
 use core::ffi::{c_int, c_void};
 use core::mem::{self, MaybeUninit};
 use core::sync::atomic::{AtomicBool, Ordering};
+use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// An errno.
@@ -333,22 +334,13 @@ pub(crate) fn inotify_init() -> Result<OwnedFd> {
     owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })
 }
 
-/// Watches the file of a descriptor; gives the watch's number, which is the file's in this instance.
-pub(crate) fn inotify_add(inotify: RawFd, fd: RawFd, mask: u32) -> Result<i32> {
-    // "/proc/self/fd/" and a number of up to ten digits, written without allocating.
-    let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
-    let (mut rest, mut digits, mut length) = (fd.unsigned_abs(), [0u8; 10], 0);
-    loop {
-        digits[length] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        length += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    for (place, digit) in digits[..length].iter().rev().enumerate() {
-        path[b"/proc/self/fd/".len() + place] = *digit;
-    }
+/// Watches the file of a descriptor, or the directory above it; gives the watch's number, which is the file's in this
+/// instance.
+pub(crate) fn inotify_add(inotify: RawFd, fd: RawFd, above: bool, mask: u32) -> Result<i32> {
+    // Written without allocating, with room for any number and a zero at the end.
+    let mut path = [0u8; 32];
+    let suffix = if above { "/.." } else { "" };
+    write!(&mut path[..31], "/proc/self/fd/{fd}{suffix}").map_err(|_| libc::ENAMETOOLONG)?;
     // SAFETY: `path` ends with a zero and lives across the call.
     check(unsafe { libc::inotify_add_watch(inotify, path.as_ptr().cast(), mask) })
 }
@@ -473,4 +465,44 @@ pub(crate) fn map_shared(fd: &OwnedFd, length: usize) -> Result<core::ptr::NonNu
         return Err(errno());
     }
     core::ptr::NonNull::new(address.cast()).ok_or(libc::ENOMEM)
+}
+
+pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    owned(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) })
+}
+
+/// Sends the bytes of a struct, without waiting.
+pub(crate) fn send<T>(fd: RawFd, message: &T) -> Result<()> {
+    // SAFETY: `message` has that many bytes.
+    let sent = unsafe {
+        libc::send(fd, (message as *const T).cast(), mem::size_of::<T>(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    };
+    if sent < 0 {
+        Err(errno())
+    } else {
+        Ok(())
+    }
+}
+
+/// Receives into a buffer, without waiting.
+pub(crate) fn receive(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer has that many bytes.
+    let received = unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT) };
+    usize::try_from(received).map_err(|_| errno())
+}
+
+/// What a socket's buffers hold and may hold, by `SK_MEMINFO_*`.
+pub(crate) struct SocketMemory {
+    pub(crate) send_size: u32,
+    /// What waits to be sent, with the kernel's overhead.
+    pub(crate) unsent: u32,
+}
+
+pub(crate) fn socket_memory(fd: RawFd) -> Result<SocketMemory> {
+    const WMEM_ALLOC: usize = libc::SK_MEMINFO_WMEM_ALLOC as usize;
+    const SNDBUF: usize = libc::SK_MEMINFO_SNDBUF as usize;
+    const WMEM_QUEUED: usize = libc::SK_MEMINFO_WMEM_QUEUED as usize;
+    let memory: [u32; 9] = socket_option(fd, libc::SOL_SOCKET, libc::SO_MEMINFO)?;
+    Ok(SocketMemory { send_size: memory[SNDBUF], unsent: memory[WMEM_ALLOC].max(memory[WMEM_QUEUED]) })
 }

@@ -28,8 +28,22 @@ pub(super) struct Timer {
     next: u64,
     /// Zero for an absolute time, which comes once.
     period: u64,
-    /// Where it stands in its clock's heap.
-    place: u32,
+}
+
+/// How long to wait before a knote is looked at again: from a millisecond, doubled each time up to 64.
+#[derive(Clone, Copy)]
+pub(super) struct Patience(u32);
+
+impl Patience {
+    pub(super) const NEW: Patience = Patience(0);
+
+    fn next(&mut self) -> u64 {
+        const MILLISECOND: u64 = 1_000_000;
+        const MOST_DOUBLINGS: u32 = 6;
+        let nanos = MILLISECOND << self.0;
+        self.0 = (self.0 + 1).min(MOST_DOUBLINGS);
+        nanos
+    }
 }
 
 struct Clock {
@@ -48,27 +62,30 @@ impl Clocks {
         Clocks([CLOCK; 2])
     }
 
-    fn insert(&mut self, knotes: &mut Knotes, index: Index) {
-        let Some(timer) = timer_of(knotes, index) else { return };
-        if timer.place != NONE || timer.next >= NEVER {
+    /// Puts a knote into a clock's heap, if it is in none.
+    fn insert(&mut self, knotes: &mut Knotes, index: Index, clock: usize, deadline: u64) {
+        if knotes[index].place != NONE || deadline >= NEVER {
             return;
         }
-        let (clock, entry) = (timer.clock, (timer.next, index));
         let heap = &mut self.0[clock].heap;
-        heap.push(entry);
+        heap.push((deadline, index));
         let last = heap.len() - 1;
         sift_up(heap, knotes, last);
     }
 
     /// Takes a knote out of its clock's heap, if it is in one.
     pub(super) fn remove(&mut self, knotes: &mut Knotes, index: Index) {
-        let Some(timer) = timer_of(knotes, index) else { return };
-        let place = core::mem::replace(&mut timer.place, NONE);
+        let knote = &mut knotes[index];
+        let place = core::mem::replace(&mut knote.place, NONE);
         if place == NONE {
             return;
         }
+        let clock = match &knote.source {
+            Source::Timer(timer) => timer.clock,
+            _ => MONOTONIC,
+        };
         let place = place as usize;
-        let heap = &mut self.0[timer.clock].heap;
+        let heap = &mut self.0[clock].heap;
         heap.swap_remove(place);
         if place < heap.len() {
             sift_down(heap, knotes, place);
@@ -81,19 +98,6 @@ impl Clocks {
     }
 }
 
-fn timer_of(knotes: &mut Knotes, index: Index) -> Option<&mut Timer> {
-    match &mut knotes[index].source {
-        Source::Timer(timer) => Some(timer),
-        _ => None,
-    }
-}
-
-fn set_place(heap: &[(u64, Index)], knotes: &mut Knotes, place: usize) {
-    if let Some(timer) = timer_of(knotes, heap[place].1) {
-        timer.place = place as u32;
-    }
-}
-
 fn sift_up(heap: &mut [(u64, Index)], knotes: &mut Knotes, mut place: usize) {
     while place > 0 {
         let parent = (place - 1) / 2;
@@ -101,10 +105,10 @@ fn sift_up(heap: &mut [(u64, Index)], knotes: &mut Knotes, mut place: usize) {
             break;
         }
         heap.swap(parent, place);
-        set_place(heap, knotes, place);
+        knotes[heap[place].1].place = place as u32;
         place = parent;
     }
-    set_place(heap, knotes, place);
+    knotes[heap[place].1].place = place as u32;
 }
 
 fn sift_down(heap: &mut [(u64, Index)], knotes: &mut Knotes, mut place: usize) {
@@ -119,10 +123,10 @@ fn sift_down(heap: &mut [(u64, Index)], knotes: &mut Knotes, mut place: usize) {
             break;
         }
         heap.swap(least, place);
-        set_place(heap, knotes, place);
+        knotes[heap[place].1].place = place as u32;
         place = least;
     }
-    set_place(heap, knotes, place);
+    knotes[heap[place].1].place = place as u32;
 }
 
 /// When a timer is due, from a change's fflags and data; EINVAL where they make no sense.
@@ -143,14 +147,14 @@ fn schedule(fflags: u32, data: i64, one_shot: bool) -> Result<Timer> {
     let nanos = units.saturating_mul(nanos_per_unit).min(NEVER);
     if fflags & NOTE_ABSTIME == 0 {
         let next = (sys::now(libc::CLOCK_MONOTONIC) + nanos).min(NEVER);
-        return Ok(Timer { clock: MONOTONIC, next, period: nanos, place: NONE });
+        return Ok(Timer { clock: MONOTONIC, next, period: nanos });
     }
     let booted = sys::now(libc::CLOCK_REALTIME).saturating_sub(sys::now(libc::CLOCK_BOOTTIME));
     // FreeBSD counts an absolute time from the boot, and refuses what comes out negative.
     if nanos < booted {
         return Err(libc::EINVAL);
     }
-    Ok(Timer { clock: REALTIME, next: nanos, period: 0, place: NONE })
+    Ok(Timer { clock: REALTIME, next: nanos, period: 0 })
 }
 
 impl State {
@@ -203,7 +207,7 @@ impl State {
                     knote.flags |= EV_ERROR;
                     knote.data = i64::from(errno);
                     // Due at once, and for the last time.
-                    knote.source = Source::Timer(Timer { clock: MONOTONIC, next: 0, period: 0, place: NONE });
+                    knote.source = Source::Timer(Timer { clock: MONOTONIC, next: 0, period: 0 });
                 }
             }
         }
@@ -216,12 +220,22 @@ impl State {
             self.clocks.remove(&mut self.knotes, index);
             return;
         }
-        let Some(timer) = timer_of(&mut self.knotes, index) else { return };
-        if timer.next < NEVER && timer.next <= sys::now(CLOCK_IDS[timer.clock]) {
+        let Source::Timer(Timer { clock, next, .. }) = self.knotes[index].source else { return };
+        if next < NEVER && next <= sys::now(CLOCK_IDS[clock]) {
             self.ready.push(&mut self.knotes, index);
         } else {
-            self.clocks.insert(&mut self.knotes, index);
+            self.clocks.insert(&mut self.knotes, index, clock, next);
         }
+    }
+
+    /// Looks at a knote again after a while, where nothing tells when it becomes ready.
+    pub(super) fn look_later(&mut self, index: Index) -> Result<()> {
+        self.need_token()?;
+        self.need_clock(MONOTONIC)?;
+        let nanos = self.knotes[index].patience.next();
+        let deadline = sys::now(libc::CLOCK_MONOTONIC).saturating_add(nanos);
+        self.clocks.insert(&mut self.knotes, index, MONOTONIC, deadline);
+        Ok(())
     }
 
     /// The timerfd of a clock fired: what is due becomes ready.
@@ -264,6 +278,7 @@ impl State {
                 }
             }
         }
+        let (clock, next) = (timer.clock, timer.next);
         let event = knote.event();
         if knote.flags & EV_ONESHOT != 0 {
             self.finish(index);
@@ -279,7 +294,7 @@ impl State {
         }
         knote.data = 0;
         if !knote.disabled {
-            self.clocks.insert(&mut self.knotes, index);
+            self.clocks.insert(&mut self.knotes, index, clock, next);
         }
         event
     }

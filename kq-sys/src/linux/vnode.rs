@@ -7,7 +7,7 @@
 use core::mem;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use super::knote::{Index, Key, Source, INODE, NONE};
+use super::knote::{Index, Key, Source, INODE, NONE, PARENT};
 use super::queue::{State, INOTIFY};
 use super::sys::{self, Result};
 use super::{constants::*, kevent};
@@ -22,6 +22,8 @@ pub(super) struct Watched {
     size: libc::off_t,
     links: libc::nlink_t,
     pub(super) is_directory: bool,
+    /// Of an EMPTY knote: the send buffer was empty at the last look.
+    pub(super) was_empty: bool,
 }
 
 impl Watched {
@@ -34,6 +36,7 @@ impl Watched {
             size: status.st_size,
             links: status.st_nlink,
             is_directory: status.st_mode & libc::S_IFMT == libc::S_IFDIR,
+            was_empty: false,
         }
     }
 
@@ -66,7 +69,7 @@ impl State {
         }
         self.need_token()?;
         let index = self.insert(change, Source::Vnode(Watched::new(&status)))?;
-        let subscribed = self.subscribe(index);
+        let subscribed = self.subscribe(index).and_then(|()| self.watch_parent(index));
         if subscribed.is_err() {
             self.forget(index);
         }
@@ -84,7 +87,8 @@ impl State {
         if knote.fflags != 0 && !knote.disabled {
             self.ready.push(&mut self.knotes, index);
         }
-        self.subscribe(index)
+        self.subscribe(index)?;
+        self.watch_parent(index)
     }
 
     pub(super) fn deliver_vnode(&mut self, index: Index) -> Option<kevent> {
@@ -113,14 +117,16 @@ impl State {
         let knote = &self.knotes[index];
         let status = sys::status_of(knote.ident as RawFd)?;
         match &knote.source {
-            Source::Vnode(watched) | Source::File(watched) if !watched.is(&status) => Err(libc::ENOENT),
+            Source::Vnode(watched) | Source::File(watched) | Source::Parent(watched) if !watched.is(&status) => {
+                Err(libc::ENOENT)
+            }
             _ => Ok(status),
         }
     }
 
     fn watched(&mut self, index: Index) -> Option<&mut Watched> {
         match &mut self.knotes[index].source {
-            Source::Vnode(watched) | Source::File(watched) => Some(watched),
+            Source::Vnode(watched) | Source::File(watched) | Source::Parent(watched) => Some(watched),
             _ => None,
         }
     }
@@ -140,9 +146,13 @@ impl State {
             // Entries that come and go; what happens to the files behind them is no business of the directory's.
             Source::Vnode(Watched { is_directory: true, .. }) => {
                 asked(NOTE_WRITE | NOTE_EXTEND | NOTE_LINK, libc::IN_CREATE | libc::IN_DELETE | libc::IN_MOVE)
+                    | asked(NOTE_DELETE, libc::IN_MOVE_SELF)
                     | common(asked)
             }
             Source::Vnode(_) => asked(NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB, libc::IN_MODIFY) | common(asked),
+            // By a removal, or by being moved over.
+            Source::Parent(_) => libc::IN_DELETE | libc::IN_MOVED_TO,
+            Source::File(_) if knote.filter == EVFILT_EMPTY => 0,
             // Any operation on the file has FreeBSD look whether it is readable; an edge-triggered knote shows it.
             Source::File(_) if knote.has(EV_CLEAR) => {
                 libc::IN_MODIFY | libc::IN_ATTRIB | libc::IN_ACCESS | libc::IN_OPEN | libc::IN_CLOSE
@@ -163,9 +173,8 @@ impl State {
         if wanted == 0 {
             return Ok(());
         }
-        let fd = self.knotes[index].ident as RawFd;
         let inotify = self.need_inotify()?;
-        let watch = sys::inotify_add(inotify, fd, wanted | libc::IN_MASK_ADD)?;
+        let watch = self.inotify_add(inotify, index, wanted | libc::IN_MASK_ADD)?;
         let inode = match self.knotes.find(INODE, watch as usize) {
             Some(inode) => inode,
             None => {
@@ -189,6 +198,11 @@ impl State {
 
     /// Ends a knote's subscription, and the watch where it was the last.
     pub(super) fn unsubscribe(&mut self, index: Index) {
+        if matches!(&self.knotes[index].source, Source::Vnode(Watched { is_directory: true, .. })) {
+            if let Some(parent) = self.knotes.find(PARENT, self.knotes[index].ident) {
+                self.forget(parent);
+            }
+        }
         let Some(watched) = self.watched(index) else { return };
         let (inode, next) = (mem::replace(&mut watched.inode, NONE), mem::replace(&mut watched.next, NONE));
         if inode == NONE {
@@ -233,14 +247,62 @@ impl State {
             return Ok(());
         }
         self.same_file(by)?;
-        let fd = self.knotes[by].ident as RawFd;
         let inotify = self.need_inotify()?;
         // inotify has no empty mask; IN_DELETE_SELF comes when no descriptor is left to hear of it.
-        sys::inotify_add(inotify, fd, if wanted == 0 { libc::IN_DELETE_SELF } else { wanted })?;
+        self.inotify_add(inotify, by, if wanted == 0 { libc::IN_DELETE_SELF } else { wanted })?;
         if let Some(inode) = self.inode(inode) {
             inode.mask = wanted;
         }
         Ok(())
+    }
+
+    /// Watches a knote's file, or the directory that it is in.
+    fn inotify_add(&self, inotify: RawFd, index: Index, mask: u32) -> Result<i32> {
+        let knote = &self.knotes[index];
+        sys::inotify_add(inotify, knote.ident as RawFd, knote.filter == PARENT, mask)
+    }
+
+    /// Nothing tells that a directory was removed while it is open, but the directory that it was in.
+    fn watch_parent(&mut self, index: Index) -> Result<()> {
+        let knote = &self.knotes[index];
+        let ident = knote.ident;
+        let is_directory = matches!(&knote.source, Source::Vnode(Watched { is_directory: true, .. }));
+        let wanted = is_directory && knote.asked_fflags & NOTE_DELETE != 0;
+        match self.knotes.find(PARENT, ident) {
+            Some(parent) if !wanted => self.forget(parent),
+            None if wanted => {
+                let status = self.same_file(index)?;
+                let parent = kevent { ident, filter: PARENT, ..NO_CHANGE };
+                let parent = self.insert(&parent, Source::Parent(Watched::new(&status)))?;
+                if let Err(errno) = self.subscribe(parent) {
+                    self.forget(parent);
+                    return Err(errno);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A directory was moved: another one has it now.
+    fn watch_new_parent(&mut self, index: Index) {
+        if let Some(parent) = self.knotes.find(PARENT, self.knotes[index].ident) {
+            self.forget(parent);
+        }
+        // Without it a removal is not told; there is nobody to tell that to.
+        let _ = self.watch_parent(index);
+    }
+
+    /// Something left a directory, perhaps a watched one.
+    fn tell_of_removal(&mut self, parent: Index, links: libc::nlink_t) {
+        let Some(index) = self.knotes.find(EVFILT_VNODE, self.knotes[parent].ident) else { return };
+        let knote = &mut self.knotes[index];
+        if links == 0 {
+            knote.fflags |= NOTE_DELETE & knote.asked_fflags;
+        }
+        if knote.fflags != 0 && !knote.disabled {
+            self.ready.push(&mut self.knotes, index);
+        }
     }
 
     fn need_inotify(&mut self) -> Result<RawFd> {
@@ -329,6 +391,9 @@ impl State {
         let Some(watched) = self.watched(index) else { return };
         let before = mem::replace(&mut watched.size, status.st_size);
         let links_before = mem::replace(&mut watched.links, status.st_nlink);
+        if matches!(self.knotes[index].source, Source::Parent(_)) {
+            return self.tell_of_removal(index, status.st_nlink);
+        }
         let mut notes = 0;
         let happened = |mask: u32| notification.mask & mask != 0;
         if notification.is_named || happened(libc::IN_CREATE) {
@@ -358,6 +423,9 @@ impl State {
             ] {
                 notes |= if happened(mask) { note } else { 0 };
             }
+        }
+        if happened(libc::IN_MOVE_SELF) && !notification.is_named {
+            self.watch_new_parent(index);
         }
         let knote = &mut self.knotes[index];
         let ready = match knote.source {
