@@ -203,7 +203,7 @@ fn interrupted<T: Send + 'static>(flags: i32, wait: impl FnOnce() -> T + Send + 
     // One that comes before the thread waits interrupts nothing, so they come again and again.
     while !waiter.is_finished() {
         // SAFETY: the thread was not joined, so that its handle is valid.
-        unsafe { libc::pthread_kill(waiter.as_pthread_t(), libc::SIGUSR2) };
+        unsafe { libc::pthread_kill(waiter.as_pthread_t() as _, libc::SIGUSR2) };
         sleep(Duration::from_millis(5));
     }
     waiter.join().unwrap()

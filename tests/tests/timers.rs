@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kq::{Change, EventKind, Filter, Flags};
 use kq_tests::queue::{udata_after_action, want_timer};
-use kq_tests::{want, TestQueue, LIMIT};
+use kq_tests::{TestQueue, LIMIT};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -202,6 +202,7 @@ fn a_time_that_comes_is_reported_once() {
 #[cfg(freebsd_abi)] // observed there: such a timer stays due; on Apple's systems it is one-shot by itself
 fn an_absolute_time_in_the_kernels_words_stays_due() {
     use kq::kq_sys::{NOTE_ABSTIME, NOTE_MSECONDS};
+    use kq_tests::want;
 
     let mut queue = TestQueue::new();
     let time = SystemTime::now() + ms(80);
@@ -217,6 +218,7 @@ fn an_absolute_time_in_the_kernels_words_stays_due() {
 #[cfg(freebsd_abi)] // observed there: FreeBSD 12 refuses times before the system's start, younger ones fire at once
 fn an_absolute_time_long_past_in_the_kernels_words() {
     use kq::kq_sys::{NOTE_ABSTIME, NOTE_SECONDS};
+    use kq_tests::want;
 
     let mut queue = TestQueue::new();
     let past = raw(1, 1).oneshot().fflags(NOTE_ABSTIME | NOTE_SECONDS).udata(1);

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use kq::{Change, Event, EventKind, Filter, Flags, VnodeEvents};
 use kq_tests::descriptor::ident;
-use kq_tests::{pair, pipe, want, TempDir, TestQueue, Want, LIMIT};
+use kq_tests::{want, TempDir, TestQueue, Want, LIMIT};
 
 const ALL: VnodeEvents = VnodeEvents::DELETE
     .union(VnodeEvents::WRITE)
@@ -235,8 +235,8 @@ fn directories_in_a_directory_come_and_go() {
 #[cfg(freebsd_abi)] // observed there; the others have vnodes behind more descriptors
 fn pipes_and_sockets_are_no_vnodes() {
     let queue = TestQueue::new();
-    let (reader, _writer) = pipe();
-    let (socket, _other) = pair();
+    let (reader, _writer) = kq_tests::pipe();
+    let (socket, _other) = kq_tests::pair();
     assert_eq!(queue.apply(Change::vnode(&reader, VnodeEvents::WRITE)), Err(libc::EINVAL));
     assert_eq!(queue.apply(Change::vnode(&socket, VnodeEvents::WRITE)), Err(libc::EINVAL));
 }
