@@ -377,7 +377,8 @@ impl State {
             (Kind::Queue, _) => Verdict::data(registry::find(fd).map_or(1, |queue| queue.pending())),
             (_, bytes) => {
                 let flags = if readiness & HUP != 0 { EV_EOF } else { 0 };
-                Verdict::Ready { flags, fflags: 0, data: bytes.unwrap_or(1) }
+                // Something there is to read, of a file that does not count it, unless it has hung up.
+                Verdict::Ready { flags, fflags: 0, data: bytes.unwrap_or(i64::from(flags == 0)) }
             }
         }
     }

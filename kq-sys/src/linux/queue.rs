@@ -165,6 +165,17 @@ impl Queue {
         self.scan(&mut list, wait)
     }
 
+    /// What no handler tells of: one that the program has installed since, and what is or was pending, blocked.
+    #[cold]
+    fn look_at_signals(&self, watched: u64) {
+        if let Some(signals) = registry::signals() {
+            signals.rechain(watched);
+        }
+        let mut state = self.state.lock();
+        state.count_signals();
+        let _ = state.show_ready();
+    }
+
     /// Waits until there are events, and makes them.
     fn scan(&self, list: &mut EventList, wait: Wait) -> Result<usize> {
         let deadline = match wait {
@@ -177,9 +188,7 @@ impl Queue {
         let mut fruitless = 0;
         let watched = self.signals.load(Ordering::Relaxed);
         if watched != 0 {
-            if let Some(signals) = registry::signals() {
-                signals.rechain(watched);
-            }
+            self.look_at_signals(watched);
         }
         signals::wait_begins();
         loop {

@@ -272,11 +272,11 @@ impl State {
                 knote.data += expirations as i64;
             } else {
                 knote.data = 1;
-                // An absolute time comes once; without EV_CLEAR it stays reached, and is never looked up again.
-                if knote.flags & EV_CLEAR != 0 {
-                    timer.next = NEVER;
-                }
             }
+        }
+        // An absolute time, and a mistake, come once; without EV_CLEAR they stay.
+        if timer.period == 0 && knote.flags & EV_CLEAR != 0 {
+            timer.next = NEVER;
         }
         let (clock, next) = (timer.clock, timer.next);
         let event = knote.event();
