@@ -83,3 +83,53 @@ pub(crate) fn can_vanish(filter: Filter) -> bool {
 pub(crate) fn error(errno: i32) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn errno(change: Change) -> Option<i32> {
+        registration(&change).err().and_then(|error| error.raw_os_error())
+    }
+
+    #[test]
+    fn what_adds_is_accepted() {
+        assert_eq!(errno(Change::signal(1)), None);
+        assert_eq!(errno(Change::timer(usize::MAX, Duration::from_secs(1)).oneshot()), None);
+        assert_eq!(errno(Change::new(3, Filter::READ, Flags::ADD | Flags::DISABLE)), None);
+    }
+
+    #[test]
+    fn what_would_break_the_rules_is_refused() {
+        let read = Change::new(3, Filter::READ, Flags::ADD);
+        assert_eq!(errno(read.delete()), Some(libc::EINVAL));
+        assert_eq!(errno(read.enable()), Some(libc::EINVAL));
+        assert_eq!(errno(read.add_flags(Flags::DELETE)), Some(libc::EINVAL));
+        assert_eq!(errno(read.udata(1)), Some(libc::EINVAL));
+        #[cfg(apple)]
+        assert_eq!(errno(read.add_flags(Flags::UDATA_SPECIFIC)), Some(libc::EINVAL));
+        #[cfg(apple)]
+        assert_eq!(errno(read.add_flags(Flags::DISPATCH2)), Some(libc::EINVAL));
+        #[cfg(freebsd_abi)]
+        assert_eq!(errno(read.add_flags(Flags::KEEPUDATA)), Some(libc::EINVAL));
+        let track = kq::ProcEvents::from_bits_retain(kq_sys::NOTE_TRACK) | kq::ProcEvents::FORK;
+        assert_eq!(errno(Change::process(1, track)), Some(libc::EINVAL));
+        // Notes of other filters have the same value.
+        assert_eq!(errno(read.fflags(kq_sys::NOTE_TRACK)), None);
+        #[cfg(not(netbsd))]
+        assert_eq!(errno(Change::new(0, Filter::from_raw(0), Flags::ADD)), Some(libc::EINVAL));
+        #[cfg(has_user)]
+        assert_eq!(errno(Change::user(WAKER_IDENT)), Some(libc::EEXIST));
+    }
+
+    #[test]
+    fn idents_that_no_kernel_could_keep_apart_are_refused() {
+        let minus_one = -1_i32 as usize;
+        assert_eq!(errno(Change::new(minus_one, Filter::READ, Flags::ADD)), Some(libc::EBADF));
+        assert_eq!(errno(Change::new(minus_one, Filter::VNODE, Flags::ADD)), Some(libc::EBADF));
+        assert_eq!(errno(Change::new(1 << 31, Filter::WRITE, Flags::ADD)), Some(libc::EBADF));
+        assert_eq!(errno(Change::new(minus_one, Filter::PROC, Flags::ADD)), Some(libc::ESRCH));
+        assert_eq!(errno(Change::signal(-1)), Some(libc::EINVAL));
+    }
+}

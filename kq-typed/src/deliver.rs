@@ -145,3 +145,15 @@ impl<V: Clone> Core<V> {
         woken
     }
 }
+
+#[cfg(test)]
+impl<V: Clone> Core<V> {
+    /// Looks up events that were received apart.
+    pub(crate) fn look_up_for_test<E: Delivered<Value = V>>(
+        &self,
+        events: &[kq::Event],
+        buffer: &mut Buffer<E>,
+    ) -> bool {
+        self.look_up(events, &mut buffer.batch, &mut buffer.seen)
+    }
+}

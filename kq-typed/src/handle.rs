@@ -17,7 +17,7 @@ use crate::waker::{Waker, WAKER_IDENT};
 #[derive(Debug)]
 pub(crate) struct Handle<V: Clone> {
     waker: Mutex<Option<Arc<kq::Waker>>>,
-    queue: Arc<kq::Kqueue>,
+    pub(crate) queue: Arc<kq::Kqueue>,
     pub(crate) core: Arc<Core<V>>,
     left_over: Vec<V>,
 }

@@ -46,7 +46,7 @@ use crate::waker::Waker;
 /// let (socket, mut peer) = UnixStream::pair()?;
 /// let queue: Queue<Conn> = Queue::new()?;
 /// let conn: Registration<Conn> =
-///     queue.register_owned(Conn { socket, received: Vec::new() }, |conn| Change::read(conn))?;
+///     queue.register_owned(Conn { socket, received: Vec::new() }, |conn| Change::read(conn).clear())?;
 /// peer.write_all(b"hello")?;
 ///
 /// let mut ready = queue.events(64);
@@ -209,5 +209,100 @@ impl<T> AsRawFd for Queue<T> {
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("fd", &self.as_raw_fd()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, has_user))]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Generations of few bits come round all the time, and still no event meets the wrong value.
+    fn stress(split: Split, threads: usize, rounds: usize) {
+        let queue: Queue<usize> = Queue::with_split(split).unwrap();
+        let (events, registered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (queue, events, registered) = (&queue, &events, &registered);
+                scope.spawn(move || {
+                    let mut ready = queue.events(4);
+                    let mut live = Vec::new();
+                    for round in 0..rounds {
+                        let ident = thread * rounds + round;
+                        match queue.register(Change::user(ident).clear(), ident) {
+                            Ok(registration) => {
+                                registration.trigger().unwrap();
+                                live.push(registration);
+                                registered.fetch_add(1, Ordering::Relaxed);
+                            }
+                            // All slots are taken or at rest, until the waits of the other threads have ended.
+                            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOMEM)),
+                        }
+                        if live.len() > 2 || round % 3 == 0 {
+                            live.clear();
+                        }
+                        for event in queue.wait(&mut ready, Some(Duration::ZERO)).unwrap() {
+                            assert_eq!(*event.udata().lock(), event.event().ident());
+                            events.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(events.into_inner() > 0);
+        let registered = registered.into_inner();
+        assert!(registered > rounds, "only {registered} of {} were registered", threads * rounds);
+    }
+
+    #[test]
+    fn generations_of_few_bits() {
+        stress(Split::new(4, 1), 4, 3_000);
+        stress(Split::new(5, 2), 4, 3_000);
+    }
+
+    #[test]
+    fn the_keys_of_32_bits() {
+        stress(Split::NARROW, 4, 5_000);
+    }
+
+    #[test]
+    fn there_is_no_slot_beyond_the_last() {
+        let queue: Queue<usize> = Queue::with_split(Split::new(2, 4)).unwrap();
+        let mut all: Vec<_> = (0..4).map(|id| queue.register(Change::user(id), id).unwrap()).collect();
+        let value = Arc::new(Mutex::new(9));
+        let refused = queue.register(Change::user(9), value.clone()).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::ENOMEM));
+        assert_eq!(Arc::strong_count(&value), 1);
+        all.pop();
+        let _ninth = queue.register(Change::user(9), value).unwrap();
+    }
+
+    /// A re-added knote whose one-shot event was received before is deleted with the registration.
+    #[test]
+    fn a_one_shot_that_is_added_again_while_its_event_is_under_way() {
+        let queue: Queue<usize> = Queue::new().unwrap();
+        let once = Change::user(1).oneshot();
+        let registration = queue.register(once, 1).unwrap();
+        registration.trigger().unwrap();
+        // Another thread received the event, and has not looked it up yet.
+        let mut raw = kq::EventBuffer::with_capacity(1);
+        let received = queue.handle.queue.wait(&mut raw, None).unwrap();
+        assert_eq!(received.len(), 1);
+        // The kernel has no knote any more, and says so.
+        assert_eq!(registration.modify(once).unwrap_err().raw_os_error(), Some(libc::ENOENT));
+        // Had the knote gone within the call, it would have been added once more.
+        let core = &queue.handle.core;
+        let stored = core.stored(registration.id()).unwrap();
+        queue.handle.queue.apply(&[stored]).unwrap();
+
+        let mut ready = queue.events(1);
+        let lookup = &mut ready.buffer;
+        core.look_up_for_test(received, lookup);
+        let event = lookup.next(core).unwrap();
+        assert_eq!(crate::deliver::Delivered::key(&event), registration.id());
+        // The registration is over, and the knote that it had left is gone.
+        let gone = queue.handle.queue.apply(&[stored.delete()]).unwrap_err();
+        assert_eq!(gone.errno().raw(), libc::ENOENT);
+        assert!(queue.get(registration.id()).is_none());
     }
 }

@@ -264,3 +264,139 @@ fn pop<V>(slots: &mut [Slot<V>], list: &mut List) -> Option<u32> {
     }
     Some(index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn slots(split: Split) -> (Slots<u32>, Flights) {
+        (Slots::new(0, split), Flights::default())
+    }
+
+    fn change() -> Change {
+        Change::signal(1)
+    }
+
+    /// Registers and ends, and gives the udata that the knote had.
+    fn round(slots: &mut Slots<u32>, flights: &Flights) -> Option<usize> {
+        let (key, change) = slots.insert(0, change(), false, flights).ok()?;
+        slots.remove(key).unwrap();
+        Some(change.get_udata())
+    }
+
+    #[test]
+    fn splits_keep_index_and_generation_apart() {
+        for split in [Split::NATIVE, Split::NARROW, Split::new(4, 2)] {
+            let (mut slots, flights) = slots(split);
+            let (first, a) = slots.insert(1, change(), false, &flights).unwrap();
+            let (second, b) = slots.insert(2, change(), false, &flights).unwrap();
+            assert_eq!(split.index(a.get_udata()), 0);
+            assert_eq!(split.index(b.get_udata()), 1);
+            assert_eq!(slots.get(first).unwrap().value, 1);
+            assert_eq!(slots.get(second).unwrap().value, 2);
+            assert!(a.get_udata() > WAKER_UDATA && b.get_udata() > WAKER_UDATA);
+        }
+    }
+
+    #[test]
+    fn the_split_of_32_bits_fits_them() {
+        let split = Split::NARROW;
+        assert_eq!(split.most_slots(), 1 << 20);
+        let (mut slots, flights) = slots(split);
+        let mut highest = 0;
+        // One slot through all its generations, and once around.
+        for _ in 0..5000 {
+            highest = highest.max(round(&mut slots, &flights).unwrap());
+        }
+        assert_eq!(highest, 0xfff << 20);
+        assert_eq!(slots.slots.len(), 1);
+    }
+
+    #[test]
+    fn there_are_as_many_slots_as_indices_and_no_more() {
+        let (mut slots, flights) = slots(Split::new(3, 8));
+        let keys: Vec<Key> = (0..8).map(|i| slots.insert(i, change(), false, &flights).unwrap().0).collect();
+        assert_eq!(slots.insert(99, change(), false, &flights), Err(99));
+        assert_eq!(slots.remove(keys[3]).unwrap().value, 3);
+        let (key, _) = slots.insert(99, change(), false, &flights).unwrap();
+        assert_eq!(slots.get(key).unwrap().value, 99);
+        assert!(slots.get(keys[3]).is_none());
+        assert!(slots.remove(keys[3]).is_none());
+    }
+
+    #[test]
+    fn no_udata_comes_twice_while_a_wait_is_under_way() {
+        let (mut slots, flights) = slots(Split::new(4, 2));
+        let flight = flights.begin();
+        let mut seen = HashSet::new();
+        // 16 slots of 3 generations each, then all rest.
+        while let Some(udata) = round(&mut slots, &flights) {
+            assert!(seen.insert(udata), "{udata:#x} a second time");
+        }
+        assert_eq!(seen.len(), 16 * 3);
+        drop(flight);
+        assert!(seen.contains(&round(&mut slots, &flights).unwrap()));
+    }
+
+    #[test]
+    fn slots_go_on_while_waits_overlap_without_end() {
+        let (mut slots, flights) = slots(Split::new(2, 1));
+        let mut flight = flights.begin();
+        for _ in 0..1000 {
+            round(&mut slots, &flights).expect("a slot whose rest is over");
+            // The next wait begins before the last one ends: there is always one under way.
+            let next = flights.begin();
+            drop(std::mem::replace(&mut flight, next));
+        }
+    }
+
+    #[test]
+    fn a_slot_rests_for_the_waits_of_its_time_only() {
+        let (mut slots, flights) = slots(Split::new(1, 1));
+        let old = flights.begin();
+        let first = round(&mut slots, &flights).unwrap();
+        let second = round(&mut slots, &flights).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(round(&mut slots, &flights), None);
+        let young = flights.begin();
+        assert_eq!(round(&mut slots, &flights), None);
+        drop(old);
+        // `young` began when the slots were resting already.
+        assert!(round(&mut slots, &flights).is_some());
+        drop(young);
+    }
+
+    #[test]
+    fn keys_are_never_given_out_twice() {
+        let (mut slots, flights) = slots(Split::new(2, 1));
+        let mut seen = HashSet::new();
+        for _ in 0..1000 {
+            let (key, _) = slots.insert(0, change(), false, &flights).unwrap();
+            assert!(seen.insert(key));
+            slots.remove(key).unwrap();
+            assert!(slots.get(key).is_none());
+        }
+    }
+
+    #[test]
+    fn the_keys_of_another_queue_name_nothing() {
+        let flights = Flights::default();
+        let (mut one, mut other) = (Slots::new(1, Split::NATIVE), Slots::new(2, Split::NATIVE));
+        let (key, _) = one.insert("one", change(), false, &flights).unwrap();
+        let _ = other.insert("other", change(), false, &flights).unwrap();
+        assert!(one.get(key).is_some());
+        assert!(other.get(key).is_none());
+        assert!(other.get_mut(key).is_none());
+        assert!(other.remove(key).is_none());
+    }
+
+    #[test]
+    fn clearing_gives_the_values_and_leaves_nothing() {
+        let (mut slots, flights) = slots(Split::NATIVE);
+        let keys: Vec<Key> = (0..5).map(|i| slots.insert(i, change(), false, &flights).unwrap().0).collect();
+        slots.remove(keys[2]);
+        assert_eq!(slots.clear(), [0, 1, 3, 4]);
+        assert!(keys.iter().all(|key| slots.get(*key).is_none()));
+    }
+}
