@@ -24,8 +24,8 @@ pub(super) struct Watch {
     /// kqueue's (below a low-water mark, a socket that was never connected), and a level entry would spin.
     damped: bool,
     kind: Kind,
-    /// Counts the events, of which some have the number checked (`is_still_its_file`).
-    events: u8,
+    /// When its number was last known to be its file's, in seconds.
+    known: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,11 +40,19 @@ enum Entry {
 enum Kind {
     Unknown,
     Pipe,
-    /// A socket with connections, of a family whose stream ends and errors are told.
-    Stream,
+    /// A socket with connections.
+    Tcp,
+    UnixStream,
+    OtherStream,
     Datagram,
     Queue,
     Other,
+}
+
+impl Kind {
+    fn is_stream(self) -> bool {
+        matches!(self, Kind::Tcp | Kind::UnixStream | Kind::OtherStream)
+    }
 }
 
 /// What an entry's readiness means for its knote.
@@ -93,7 +101,7 @@ impl State {
             entry: Entry::In(Set::Outer),
             damped: change.fflags & NOTE_LOWAT != 0 && change.flags & EV_CLEAR == 0,
             kind,
-            events: 0,
+            known: self.now,
         };
         let index = self.insert(change, Source::Descriptor(watch))?;
         let added = self.add_entry(index);
@@ -294,14 +302,10 @@ impl State {
     /// Whether the knote's number still is the file that its entry stands for.
     ///
     /// It is another's after a close that a duplicate outlived, and what the number has to read would be told as the
-    /// old file's. Asking costs as much as the event, so the first few events of a knote are asked about, and one in
-    /// sixteen after them: a stale entry does not live longer.
+    /// old file's. Asking costs as much as the event, so it is done once a second: a stale entry lives no longer.
     fn is_still_its_file(&mut self, index: Index) -> bool {
-        let watch = self.watch(index);
-        let asked = watch.events < 4 || watch.events % 16 == 0;
-        // Never back to the first few.
-        watch.events = watch.events.checked_add(1).unwrap_or(16);
-        !asked || self.ask_for_its_file(index)
+        let now = self.now;
+        core::mem::replace(&mut self.watch(index).known, now) == now || self.ask_for_its_file(index)
     }
 
     /// Asks epoll, by adding what should be there: that changes nothing where it is, unlike every other question.
@@ -349,12 +353,12 @@ impl State {
                 Verdict::Ready { flags: EV_EOF, fflags: 0, data }
             }
             (Kind::Pipe, Some(0)) => self.look_again(index),
-            (Kind::Stream, None) => match connections_waiting(fd) {
+            (kind, None) if kind.is_stream() => match connections_waiting(fd) {
                 0 if readiness & IN == 0 => Verdict::Damp,
                 0 => Verdict::Nothing,
                 waiting => Verdict::data(waiting),
             },
-            (Kind::Stream, Some(data)) => {
+            (kind, Some(data)) if kind.is_stream() => {
                 if readiness & (HUP | ERR | PEER_SHUT) == HUP {
                     // Never connected: for kqueue there is nothing to say of it.
                     return Verdict::Damp;
@@ -400,9 +404,10 @@ impl State {
         let fd = knote.ident as RawFd;
         let low_water = (knote.asked_fflags & NOTE_LOWAT != 0).then_some(knote.asked_data);
         let Ok(kind) = self.kind(index) else { return Verdict::Stale };
+        let is_socket = kind.is_stream() || kind == Kind::Datagram;
         let room = match kind {
             Kind::Pipe => pipe_room(fd),
-            Kind::Stream | Kind::Datagram => socket_room(fd),
+            _ if is_socket => socket_room(fd),
             _ => Ok(1),
         };
         let data = match room {
@@ -413,7 +418,7 @@ impl State {
         match kind {
             // The reader is gone, and with it the knote on FreeBSD.
             Kind::Pipe if readiness & ERR != 0 => Verdict::Ready { flags: EV_EOF | EV_ONESHOT, fflags: 0, data },
-            Kind::Stream if readiness & (HUP | ERR) != 0 => {
+            _ if kind.is_stream() && readiness & (HUP | ERR) != 0 => {
                 if readiness & ERR != 0 {
                     let fflags = pending_error(fd);
                     let flags = if readiness & HUP != 0 { EV_EOF } else { 0 };
@@ -427,8 +432,8 @@ impl State {
             }
             // Looked at, not told of.
             _ if readiness & (OUT | HUP | ERR) == 0 => Verdict::Damp,
-            Kind::Stream if is_shut_for_writing(fd) => Verdict::Ready { flags: EV_EOF, fflags: 0, data },
-            Kind::Stream | Kind::Datagram if low_water.is_some_and(|mark| data < mark) => Verdict::Damp,
+            _ if is_shut_for_writing(kind, fd) => Verdict::Ready { flags: EV_EOF, fflags: 0, data },
+            _ if is_socket && low_water.is_some_and(|mark| data < mark) => Verdict::Damp,
             _ if readiness & HUP != 0 => Verdict::Ready { flags: EV_EOF, fflags: 0, data },
             _ => Verdict::data(data),
         }
@@ -439,7 +444,15 @@ fn kind_of(fd: RawFd) -> Result<Kind> {
     let kind = match sys::status_of(fd)?.st_mode & libc::S_IFMT {
         libc::S_IFIFO => Kind::Pipe,
         libc::S_IFSOCK => match sys::socket_int(fd, libc::SO_TYPE) {
-            Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET) => Kind::Stream,
+            Ok(kind @ (libc::SOCK_STREAM | libc::SOCK_SEQPACKET)) => match sys::socket_int(fd, libc::SO_DOMAIN) {
+                Ok(libc::AF_UNIX) if kind == libc::SOCK_STREAM => Kind::UnixStream,
+                Ok(libc::AF_INET | libc::AF_INET6)
+                    if sys::socket_int(fd, libc::SO_PROTOCOL) == Ok(libc::IPPROTO_TCP) =>
+                {
+                    Kind::Tcp
+                }
+                _ => Kind::OtherStream,
+            },
             _ => Kind::Datagram,
         },
         _ => Kind::Other,
@@ -459,16 +472,15 @@ fn socket_room(fd: RawFd) -> Result<i64> {
 }
 
 /// Whether this side of a connection was shut for writing, which poll(2) does not tell.
-fn is_shut_for_writing(fd: RawFd) -> bool {
+fn is_shut_for_writing(kind: Kind, fd: RawFd) -> bool {
     // FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING
     const SHUT: [u8; 5] = [4, 5, 6, 9, 11];
-    if let Ok(info) = sys::tcp_info(fd) {
-        return SHUT.contains(&info.tcpi_state);
+    match kind {
+        Kind::Tcp => sys::tcp_info(fd).is_ok_and(|info| SHUT.contains(&info.tcpi_state)),
+        // A stream takes nothing to send for an answer; a packet of nothing would be one.
+        Kind::UnixStream => sys::send(fd, &[0u8; 0]) == Err(libc::EPIPE),
+        _ => false,
     }
-    // A unix stream takes nothing to send for an answer; a packet of nothing would be one.
-    let is_unix_stream = sys::socket_int(fd, libc::SO_DOMAIN) == Ok(libc::AF_UNIX)
-        && sys::socket_int(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM);
-    is_unix_stream && sys::send(fd, &[0u8; 0]) == Err(libc::EPIPE)
 }
 
 /// The error that a socket has pending, inferred: reading it would take it from the program. 0 where it is not sure.

@@ -56,7 +56,7 @@ pub(super) struct Knote {
     /// How long until it is looked at again, where that is what it takes.
     pub(super) patience: Patience,
     /// The last harvest that delivered it: a level entry that comes up twice in one call is delivered once.
-    pub(super) harvest: u64,
+    pub(super) harvest: u32,
     pub(super) source: Source,
     generation: u64,
     chain: Index,
@@ -130,7 +130,7 @@ impl Knote {
 /// The knotes of a queue. Grows with the highest number of them; finding, adding and removing allocate nothing else.
 pub(super) struct Knotes {
     slab: Slab<Knote>,
-    /// Heads of the chains of knotes with the same hash; as many as the slab has room for, a power of two.
+    /// Heads of the chains of knotes with the same hash; at least as many as the slab has room for, a power of two.
     buckets: Vec<Index>,
     generation: u64,
 }
@@ -163,7 +163,7 @@ impl Knotes {
 
     /// Adds a knote whose (filter, ident) is not there; `None` where the table is full.
     pub(super) fn insert(&mut self, mut knote: Knote) -> Option<Index> {
-        if self.slab.len() >= self.buckets.len() && !self.grow() {
+        if self.slab.len() == self.slab.capacity() && !self.grow() {
             return None;
         }
         self.generation += 1;
@@ -175,22 +175,23 @@ impl Knotes {
         Some(index)
     }
 
-    /// Doubles the table; false where it has its full size.
+    /// Makes room for more knotes, by a quarter; false where the table has its full size.
     fn grow(&mut self) -> bool {
-        let size = (self.buckets.len() * 2).max(16);
-        if size > MAX_KNOTES {
+        let length = self.slab.len();
+        if length >= MAX_KNOTES {
             return false;
         }
-        self.slab.reserve(size - self.slab.len());
-        let mut buckets = core::mem::take(&mut self.buckets);
-        buckets.clear();
-        buckets.resize(size, NONE);
-        self.buckets = buckets;
-        for index in 0..self.slab.capacity() {
+        self.slab.reserve_exact(length / 4 + 16);
+        if self.slab.capacity() <= self.buckets.len() {
+            return true;
+        }
+        self.buckets.clear();
+        self.buckets.resize(self.slab.capacity().next_power_of_two(), NONE);
+        for index in 0..length {
+            // Full: no index below the length is vacant.
             let Some(knote) = self.slab.get(index) else { continue };
             let bucket = self.bucket(knote.filter, knote.ident);
-            let head = core::mem::replace(&mut self.buckets[bucket], index as Index);
-            self.slab[index].chain = head;
+            self.slab[index].chain = core::mem::replace(&mut self.buckets[bucket], index as Index);
         }
         true
     }

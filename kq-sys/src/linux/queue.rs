@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 
 use super::knote::{Index, Key, Knote, Knotes, Source};
 use super::ready::{Ready, Token};
-use super::signal::Watching;
 use super::signals;
 use super::sys::{self, Result, Wait};
 use super::timer::{Clocks, MONOTONIC, REALTIME};
@@ -50,9 +49,14 @@ pub(super) struct State {
     pub(super) clocks: Clocks,
     /// Tells of files; made when first needed.
     pub(super) inotify: Option<OwnedFd>,
-    pub(super) watching: Option<Watching>,
+    /// The signals that it watches, a bit each.
+    pub(super) signals: u64,
     /// Counts the calls that fetched events.
-    harvest: u64,
+    harvest: u32,
+    /// When that was, in seconds: how long a knote's number is taken for its file's.
+    pub(super) now: u32,
+    /// A change was made of which no call on the queue's number has told whether it still is the queue's.
+    pub(super) is_number_unproven: bool,
 }
 
 /// A caller's event list, and how much of it is filled.
@@ -141,10 +145,11 @@ impl Queue {
                 return Err(libc::EFAULT);
             }
             let mut state = self.state.lock();
+            state.now = sys::seconds();
             // SAFETY: the caller's promise.
             let applied = unsafe { state.apply(changes, nchanges, &mut list) };
             let shown = state.settle_after_changes();
-            self.signals.store(state.watched_signals(), Ordering::Relaxed);
+            self.signals.store(state.signals, Ordering::Relaxed);
             match applied? {
                 Applied::NoRoomForReceipt => return Ok(0),
                 Applied::All => {}
@@ -289,8 +294,10 @@ impl State {
             inner: None,
             clocks: Clocks::new(),
             inotify: None,
-            watching: None,
+            signals: 0,
             harvest: 0,
+            now: sys::seconds(),
+            is_number_unproven: false,
         }
     }
 
@@ -354,7 +361,7 @@ impl State {
             .into_iter()
             .chain(self.clock_entries())
             .chain([self.inotify_entry()])
-            .chain(self.signal_entries())
+            .chain(if self.signals == 0 { [None; 2] } else { self.signal_entries() })
             .flatten();
         for (fd, interest, key) in own {
             sys::epoll_ctl(fresh.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, interest, key)?;
@@ -507,20 +514,22 @@ impl State {
     /// Makes epoll and the clocks agree with the knotes, after changes.
     fn settle_after_changes(&mut self) -> Result<()> {
         self.arm_clocks()?;
-        // Also where nothing is to be switched: a queue whose number was closed must not take changes silently.
-        match self.token {
-            Some(_) => self.switch_token().map_err(|_| libc::EBADF),
-            None => Ok(()),
+        // Also where nothing is to be switched: a queue whose number was closed must not take a trigger silently.
+        if core::mem::take(&mut self.is_number_unproven) {
+            self.switch_token().map_err(|_| libc::EBADF)
+        } else {
+            self.show_ready()
         }
     }
 
-    fn next_harvest(&mut self) -> u64 {
-        self.harvest += 1;
+    fn next_harvest(&mut self) -> u32 {
+        self.harvest = self.harvest.wrapping_add(1);
+        self.now = sys::seconds();
         self.harvest
     }
 
     /// Makes events of the entries that epoll gave.
-    fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u64, list: &mut EventList) {
+    fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u32, list: &mut EventList) {
         let mut inner = false;
         for entry in entries {
             let key = entry.u64;
@@ -545,7 +554,7 @@ impl State {
     }
 
     /// The inner set stands for all its entries with one: it gets the room that is left, less one for ready knotes.
-    fn harvest_inner(&mut self, harvest: u64, list: &mut EventList) {
+    fn harvest_inner(&mut self, harvest: u32, list: &mut EventList) {
         let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return };
         let kept_free = usize::from(self.ready.len() > 0);
         let room = (list.room() - kept_free).clamp(1, HARVEST);
@@ -557,7 +566,7 @@ impl State {
     }
 
     /// Makes the event of one entry, if there is one.
-    fn take(&mut self, set: Set, key: Key, readiness: u32, harvest: u64, list: &mut EventList) {
+    fn take(&mut self, set: Set, key: Key, readiness: u32, harvest: u32, list: &mut EventList) {
         let Some(index) = self.knotes.by_key(key) else {
             return self.purge(set, key);
         };

@@ -1,6 +1,6 @@
 //! EVFILT_SIGNAL: what a queue's knotes have seen of the process's signals.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
 use super::knote::{Index, Key, Source};
 use super::queue::{State, SIGNALS};
@@ -17,13 +17,6 @@ pub(super) struct Seen {
     pending: bool,
 }
 
-/// A queue's own view of signals, while it has knotes of them.
-pub(super) struct Watching {
-    /// Shows signals that are blocked, which no handler sees; never read, so that they stay for the program.
-    blocked: OwnedFd,
-    pub(super) signals: u64,
-}
-
 impl State {
     pub(super) fn attach_signal(&mut self, change: &kevent) -> Result<()> {
         self.need_token()?;
@@ -35,7 +28,7 @@ impl State {
             seen.deliveries = table.deliveries(signal);
             // What was sent before the knote was there is not its event.
             seen.pending = signals::is_pending(signal);
-            self.watch_signals(self.watched_signals() | signals::bit(signal))?;
+            self.watch_signal(signal)?;
         }
         match self.insert(change, Source::Signal(seen)) {
             Ok(index) => {
@@ -56,59 +49,48 @@ impl State {
         self.count_signal(index);
     }
 
-    /// The signals that the queue watches, a bit each.
-    pub(super) fn watched_signals(&self) -> u64 {
-        self.watching.as_ref().map_or(0, |watching| watching.signals)
-    }
-
-    fn watch_signals(&mut self, signals: u64) -> Result<()> {
-        let existing = self.watching.as_ref().map(|watching| &watching.blocked);
-        let blocked = signals::signalfd(existing, signals)?;
-        if let Some(watching) = &mut self.watching {
-            watching.signals = signals;
-            return Ok(());
-        }
-        // SAFETY: just made, and nobody else's.
-        let blocked = unsafe { OwnedFd::from_raw_fd(blocked) };
-        self.watching = Some(Watching { blocked, signals });
-        for (fd, interest, key) in self.signal_entries().into_iter().flatten() {
-            if let Err(errno) = self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key) {
-                self.watching = None;
-                return Err(errno);
+    /// A signal gets its first knote in this queue.
+    fn watch_signal(&mut self, signal: usize) -> Result<()> {
+        if self.signals == 0 {
+            for (fd, interest, key) in self.signal_entries().into_iter().flatten() {
+                if let Err(errno) = self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key) {
+                    self.remove_signal_entries();
+                    return Err(errno);
+                }
             }
         }
+        self.signals |= signals::bit(signal);
         Ok(())
     }
 
-    /// The last knote of a signal goes.
+    /// The knote of a signal goes, while its hold is still there.
     pub(super) fn unwatch_signal(&mut self, signal: usize) {
-        let signals = self.watched_signals();
-        if !(1..=signals::HIGHEST).contains(&signal) || signals & signals::bit(signal) == 0 {
+        if !(1..=signals::HIGHEST).contains(&signal) || self.signals & signals::bit(signal) == 0 {
             return;
         }
-        let left = signals & !signals::bit(signal);
-        if left != 0 {
-            let _ = self.watch_signals(left);
-            return;
+        self.signals &= !signals::bit(signal);
+        if self.signals == 0 {
+            self.remove_signal_entries();
         }
-        // The handler's descriptor may be in use by other queues, and stays open then.
+    }
+
+    /// Other queues may have the descriptors too, so that they may stay open.
+    fn remove_signal_entries(&self) {
         for (fd, ..) in self.signal_entries().into_iter().flatten() {
             let _ = self.ctl(libc::EPOLL_CTL_DEL, fd, 0, 0);
         }
-        self.watching = None;
     }
 
     /// The entries by which signals wake the queue, as they should be in a set.
     pub(super) fn signal_entries(&self) -> [Option<(RawFd, u32, Key)>; 2] {
         const INTEREST: u32 = (libc::EPOLLIN | libc::EPOLLET) as u32;
-        let Some(watching) = &self.watching else { return [None; 2] };
-        let handled = registry::signals().and_then(|signals| signals.eventfd());
-        [handled, Some(watching.blocked.as_raw_fd())].map(|fd| fd.map(|fd| (fd, INTEREST, SIGNALS)))
+        let descriptors = registry::signals().map_or([None; 2], |signals| signals.descriptors());
+        descriptors.map(|fd| fd.map(|fd| (fd, INTEREST, SIGNALS)))
     }
 
     /// A signal came, perhaps one of the queue's.
     pub(super) fn count_signals(&mut self) {
-        let watched = self.watched_signals();
+        let watched = self.signals;
         for signal in (1..=signals::HIGHEST).filter(|signal| watched & signals::bit(*signal) != 0) {
             if let Some(index) = self.knotes.find(EVFILT_SIGNAL, signal) {
                 self.count_signal(index);

@@ -9,7 +9,7 @@ use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::os::fd::{IntoRawFd, RawFd};
 
 use parking_lot::Mutex;
 
@@ -30,6 +30,9 @@ pub(super) struct Signals {
     deliveries: [AtomicU64; HIGHEST + 1],
     /// The descriptor that the handler writes to, plus one; 0 while there is none.
     eventfd: AtomicI32,
+    /// A signalfd of all watched signals, plus one; 0 while there is none. It shows those that are blocked, which no
+    /// handler sees, and is never read, so that they stay for the program.
+    signalfd: AtomicI32,
     /// How many handlers may be about to use the descriptor.
     running: AtomicU32,
     installed: Mutex<Installed>,
@@ -51,6 +54,7 @@ impl Signals {
         Signals {
             deliveries: [const { AtomicU64::new(0) }; HIGHEST + 1],
             eventfd: AtomicI32::new(0),
+            signalfd: AtomicI32::new(0),
             running: AtomicU32::new(0),
             installed: Mutex::new(Installed {
                 watchers: [0; HIGHEST + 1],
@@ -63,9 +67,13 @@ impl Signals {
     /// Starts to count a signal.
     pub(super) fn watch(&self, signal: usize) -> Result<Hold> {
         let mut installed = self.installed.lock();
-        if self.eventfd.load(Ordering::SeqCst) == 0 {
-            let eventfd = sys::eventfd(0)?.into_raw_fd();
-            self.eventfd.store(eventfd + 1, Ordering::SeqCst);
+        if installed.all == 0 {
+            let eventfd = sys::eventfd(0)?;
+            let signalfd = sys::signalfd(-1, &set_of(bit(signal)))?;
+            self.signalfd.store(signalfd + 1, Ordering::SeqCst);
+            self.eventfd.store(eventfd.into_raw_fd() + 1, Ordering::SeqCst);
+        } else if installed.watchers[signal] == 0 {
+            sys::signalfd(self.signalfd.load(Ordering::SeqCst) - 1, &set_of(installed.signals() | bit(signal)))?;
         }
         IN_USE.store(true, Ordering::Relaxed);
         installed.watchers[signal] += 1;
@@ -74,9 +82,10 @@ impl Signals {
         Ok(Hold(signal))
     }
 
-    /// The descriptor that becomes readable, edge by edge, with every delivery of a watched signal.
-    pub(super) fn eventfd(&self) -> Option<RawFd> {
-        self.eventfd.load(Ordering::SeqCst).checked_sub(1).filter(|fd| *fd >= 0)
+    /// The descriptors that become readable, edge by edge, with every delivery of a watched signal, and with every
+    /// one that is blocked.
+    pub(super) fn descriptors(&self) -> [Option<RawFd>; 2] {
+        [&self.eventfd, &self.signalfd].map(|number| number.load(Ordering::SeqCst).checked_sub(1).filter(|fd| *fd >= 0))
     }
 
     /// How often a signal was delivered while it was watched.
@@ -107,6 +116,10 @@ impl Drop for Hold {
         installed.all -= 1;
         if installed.watchers[self.0] == 0 {
             installed.restore(self.0);
+            if installed.all != 0 {
+                // Fewer signals to show: a failure would show one that nobody looks for.
+                let _ = sys::signalfd(signals.signalfd.load(Ordering::SeqCst) - 1, &set_of(installed.signals()));
+            }
         }
         if installed.all == 0 {
             let eventfd = signals.eventfd.swap(0, Ordering::SeqCst) - 1;
@@ -115,11 +128,17 @@ impl Drop for Hold {
                 std::thread::yield_now();
             }
             let _ = sys::close(eventfd);
+            let _ = sys::close(signals.signalfd.swap(0, Ordering::SeqCst) - 1);
         }
     }
 }
 
 impl Installed {
+    /// The watched signals, a bit each.
+    fn signals(&self) -> u64 {
+        (1..=HIGHEST).filter(|signal| self.watchers[*signal] > 0).map(bit).sum()
+    }
+
     /// Puts the handler before the program's, if that is a thing to do for the signal.
     fn chain(&mut self, signal: usize) {
         let Some(now) = current(signal) else { return };
@@ -193,7 +212,7 @@ extern "C" fn handle(number: c_int, info: *mut libc::siginfo_t, context: *mut c_
     if let Some(signals) = registry::signals() {
         signals.deliveries[signal].fetch_add(1, Ordering::AcqRel);
         signals.running.fetch_add(1, Ordering::SeqCst);
-        if let Some(eventfd) = signals.eventfd() {
+        if let [Some(eventfd), _] = signals.descriptors() {
             let one: u64 = 1;
             // SAFETY: writes eight bytes of `one`; the descriptor stays open while `running` says so.
             unsafe { libc::write(eventfd, ptr::addr_of!(one).cast(), 8) };
@@ -237,16 +256,14 @@ pub(super) fn is_pending(signal: usize) -> bool {
     unsafe { libc::sigpending(pending.as_mut_ptr()) == 0 && libc::sigismember(pending.as_ptr(), signal as c_int) == 1 }
 }
 
-/// Makes a signalfd of the signals, or changes the one that is there. It is polled only, never read.
-pub(super) fn signalfd(existing: Option<&impl AsRawFd>, signals: u64) -> Result<RawFd> {
+fn set_of(signals: u64) -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: `set` is initialised first, then valid for the calls.
-    let set = unsafe {
+    unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         for signal in (1..=HIGHEST).filter(|signal| signals & bit(*signal) != 0) {
             libc::sigaddset(set.as_mut_ptr(), signal as c_int);
         }
         set.assume_init()
-    };
-    sys::signalfd(existing.map_or(-1, AsRawFd::as_raw_fd), &set)
+    }
 }

@@ -139,6 +139,11 @@ pub(crate) fn now(clock: libc::clockid_t) -> u64 {
     time.tv_sec as u64 * NANOS_PER_SEC + time.tv_nsec as u64
 }
 
+/// A clock of seconds that costs next to nothing to read.
+pub(crate) fn seconds() -> u32 {
+    (now(libc::CLOCK_MONOTONIC_COARSE) / NANOS_PER_SEC) as u32
+}
+
 pub(crate) fn close(fd: RawFd) -> Result<()> {
     // SAFETY: the number is the caller's to close, by the contract of `kq_sys::close`.
     check(unsafe { libc::close(fd) }).map(drop)

@@ -32,14 +32,14 @@ pub(super) struct Timer {
 
 /// How long to wait before a knote is looked at again: from a millisecond, doubled each time up to 64.
 #[derive(Clone, Copy)]
-pub(super) struct Patience(u32);
+pub(super) struct Patience(u8);
 
 impl Patience {
     pub(super) const NEW: Patience = Patience(0);
 
     fn next(&mut self) -> u64 {
         const MILLISECOND: u64 = 1_000_000;
-        const MOST_DOUBLINGS: u32 = 6;
+        const MOST_DOUBLINGS: u8 = 6;
         let nanos = MILLISECOND << self.0;
         self.0 = (self.0 + 1).min(MOST_DOUBLINGS);
         nanos

@@ -20,7 +20,7 @@ pub(super) struct Watched {
     device: libc::dev_t,
     number: libc::ino_t,
     size: libc::off_t,
-    links: libc::nlink_t,
+    links: u32,
     pub(super) is_directory: bool,
     /// Of an EMPTY knote: the send buffer was empty at the last look.
     pub(super) was_empty: bool,
@@ -34,7 +34,7 @@ impl Watched {
             device: status.st_dev,
             number: status.st_ino,
             size: status.st_size,
-            links: status.st_nlink,
+            links: status.st_nlink as u32,
             is_directory: status.st_mode & libc::S_IFMT == libc::S_IFDIR,
             was_empty: false,
         }
@@ -294,7 +294,7 @@ impl State {
     }
 
     /// Something left a directory, perhaps a watched one.
-    fn tell_of_removal(&mut self, parent: Index, links: libc::nlink_t) {
+    fn tell_of_removal(&mut self, parent: Index, links: u32) {
         let Some(index) = self.knotes.find(EVFILT_VNODE, self.knotes[parent].ident) else { return };
         let knote = &mut self.knotes[index];
         if links == 0 {
@@ -390,9 +390,10 @@ impl State {
         };
         let Some(watched) = self.watched(index) else { return };
         let before = mem::replace(&mut watched.size, status.st_size);
-        let links_before = mem::replace(&mut watched.links, status.st_nlink);
+        let links = status.st_nlink as u32;
+        let links_before = mem::replace(&mut watched.links, links);
         if matches!(self.knotes[index].source, Source::Parent(_)) {
-            return self.tell_of_removal(index, status.st_nlink);
+            return self.tell_of_removal(index, links);
         }
         let mut notes = 0;
         let happened = |mask: u32| notification.mask & mask != 0;
@@ -400,7 +401,7 @@ impl State {
             notes = notes_of_entry(notification.mask, how);
         } else {
             if happened(libc::IN_ATTRIB) {
-                notes |= match status.st_nlink {
+                notes |= match links {
                     links if links < links_before => NOTE_DELETE,
                     links if links > links_before => NOTE_LINK,
                     _ => NOTE_ATTRIB,
