@@ -11,3 +11,8 @@ pub use descriptor::{closed, get, listen, pair, pipe, put, tcp_pair};
 pub use file::TempDir;
 pub use patience::{serial, wait_for, LIMIT, QUIET};
 pub use queue::{want, TestQueue, Want};
+
+/// The README's first program runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
