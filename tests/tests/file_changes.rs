@@ -1,0 +1,155 @@
+//! Files that grow, are replaced, and go, as seen by READ, WRITE and VNODE knotes of their descriptors.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::process::Command;
+
+use kq::{Change, Filter, Flags, VnodeEvents};
+use kq_tests::queue::want_read;
+use kq_tests::{get, want, TempDir, TestQueue, Want};
+
+/// Opened for writing at its end.
+fn appender(dir: &TempDir, name: &str) -> File {
+    OpenOptions::new().append(true).open(dir.join(name)).unwrap()
+}
+
+fn want_vnode(file: &File, events: VnodeEvents) -> Want {
+    want(Filter::VNODE, file.as_raw_fd() as usize).flags(Flags::CLEAR).fflags(events.bits())
+}
+
+/// A queue with an edge-triggered knote for these events of a file.
+fn watching(file: &File, events: VnodeEvents) -> TestQueue {
+    let queue = TestQueue::new();
+    queue.set(Change::vnode(file, events).clear());
+    queue
+}
+
+#[test]
+fn a_file_that_grows_twice_is_ready_twice() {
+    let dir = TempDir::new();
+    let mut reader = dir.file("f", 10);
+    reader.seek(SeekFrom::End(0)).unwrap();
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&reader));
+    queue.nothing();
+    let mut writer = appender(&dir, "f");
+    for count in [7, 3] {
+        writer.write_all(&vec![0; count]).unwrap();
+        queue.sees(&[want_read(&reader).data(count as i64)]);
+        get(&reader, count);
+        queue.nothing();
+    }
+}
+
+#[test]
+fn a_disabled_file_is_ready_when_it_is_enabled() {
+    let dir = TempDir::new();
+    let reader = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&reader).dispatch());
+    queue.sees(&[want_read(&reader).flags(Flags::DISPATCH).data(10)]);
+    queue.nothing();
+    get(&reader, 4);
+    queue.set(Change::read(&reader).enable());
+    queue.sees(&[want_read(&reader).flags(Flags::DISPATCH).data(6)]);
+}
+
+#[cfg(has_file_poll)]
+#[test]
+fn a_file_that_is_polled_is_always_ready() {
+    let dir = TempDir::new();
+    let mut reader = dir.file("f", 10);
+    reader.seek(SeekFrom::End(0)).unwrap();
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&reader).fflags(kq_sys::NOTE_FILE_POLL));
+    queue.sees(&[want_read(&reader)]);
+    queue.sees(&[want_read(&reader)]);
+}
+
+// Other kernels have no WRITE for files.
+#[cfg(freebsd_abi)]
+#[test]
+fn a_file_can_always_be_written_to() {
+    let dir = TempDir::new();
+    let file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    queue.set(Change::write(&file).udata(1));
+    let wanted = want(Filter::WRITE, file.as_raw_fd() as usize).udata(1);
+    queue.sees(&[wanted]);
+    queue.sees(&[wanted]);
+    queue.set(Change::write(&file).delete());
+    queue.nothing();
+}
+
+#[test]
+fn what_is_renamed_over_is_deleted() {
+    let dir = TempDir::new();
+    let old = dir.file("f", 1);
+    let new = dir.file("g", 1);
+    let all = VnodeEvents::DELETE | VnodeEvents::RENAME | VnodeEvents::WRITE | VnodeEvents::ATTRIB | VnodeEvents::LINK;
+    let mut queue = watching(&old, all);
+    queue.set(Change::vnode(&new, VnodeEvents::RENAME | VnodeEvents::DELETE).clear());
+    fs::rename(dir.join("g"), dir.join("f")).unwrap();
+    queue.sees(&[want_vnode(&old, VnodeEvents::DELETE), want_vnode(&new, VnodeEvents::RENAME)]);
+    queue.nothing();
+}
+
+#[test]
+fn a_directory_that_is_removed() {
+    let dir = TempDir::new();
+    fs::create_dir(dir.join("sub")).unwrap();
+    let sub = File::open(dir.join("sub")).unwrap();
+    let mut queue = watching(&sub, VnodeEvents::DELETE);
+    fs::create_dir(dir.join("other")).unwrap();
+    fs::remove_dir(dir.join("other")).unwrap();
+    queue.nothing();
+    fs::remove_dir(dir.join("sub")).unwrap();
+    queue.sees(&[want_vnode(&sub, VnodeEvents::DELETE)]);
+    queue.nothing();
+}
+
+#[test]
+fn a_directory_that_is_moved_and_removed() {
+    let dir = TempDir::new();
+    fs::create_dir(dir.join("sub")).unwrap();
+    fs::create_dir(dir.join("there")).unwrap();
+    let sub = File::open(dir.join("sub")).unwrap();
+    let mut queue = watching(&sub, VnodeEvents::DELETE | VnodeEvents::RENAME);
+    fs::rename(dir.join("sub"), dir.join("there").join("sub")).unwrap();
+    queue.sees(&[want_vnode(&sub, VnodeEvents::RENAME)]);
+    fs::remove_dir(dir.join("there").join("sub")).unwrap();
+    queue.sees(&[want_vnode(&sub, VnodeEvents::DELETE)]);
+}
+
+#[test]
+fn another_process_writes() {
+    let dir = TempDir::new();
+    let file = dir.file("f", 1);
+    let mut queue = watching(&file, VnodeEvents::WRITE | VnodeEvents::EXTEND);
+    let status = Command::new("/bin/sh")
+        .arg("-c")
+        .arg("echo more >> \"$0\"")
+        .arg(dir.join("f"))
+        .status()
+        .expect("every Unix has a shell at /bin/sh");
+    assert!(status.success());
+    queue.sees(&[want_vnode(&file, VnodeEvents::WRITE | VnodeEvents::EXTEND)]);
+}
+
+#[test]
+fn the_knotes_own_doings_are_no_events() {
+    let dir = TempDir::new();
+    let file = dir.file("f", 1);
+    #[cfg(has_open_close)]
+    let all = VnodeEvents::all();
+    #[cfg(not(has_open_close))]
+    let all = VnodeEvents::WRITE | VnodeEvents::ATTRIB | VnodeEvents::LINK;
+    let mut queue = watching(&file, all);
+    queue.set(Change::vnode(&file, VnodeEvents::WRITE).clear());
+    queue.set(Change::vnode(&file, all).clear());
+    let other = watching(&file, all);
+    other.set(Change::vnode(&file, all).delete());
+    drop(other);
+    queue.nothing();
+}
