@@ -34,7 +34,7 @@ impl Watched {
             device: status.st_dev,
             number: status.st_ino,
             size: status.st_size,
-            links: status.st_nlink as u32,
+            links: status.st_nlink as _,
             is_directory: status.st_mode & libc::S_IFMT == libc::S_IFDIR,
             was_empty: false,
         }
@@ -390,7 +390,7 @@ impl State {
         };
         let Some(watched) = self.watched(index) else { return };
         let before = mem::replace(&mut watched.size, status.st_size);
-        let links = status.st_nlink as u32;
+        let links: u32 = status.st_nlink as _;
         let links_before = mem::replace(&mut watched.links, links);
         if matches!(self.knotes[index].source, Source::Parent(_)) {
             return self.tell_of_removal(index, links);
