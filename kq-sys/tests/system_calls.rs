@@ -109,7 +109,12 @@ fn call_entered(child: libc::pid_t) -> Option<libc::c_long> {
     let mut info = [0u64; 11];
     // SAFETY: the kernel writes no more than the size that is given.
     let size = unsafe {
-        libc::ptrace(PTRACE_GET_SYSCALL_INFO, child, std::mem::size_of_val(&info) as *mut c_void, info.as_mut_ptr())
+        libc::ptrace(
+            PTRACE_GET_SYSCALL_INFO as _,
+            child,
+            std::mem::size_of_val(&info) as *mut c_void,
+            info.as_mut_ptr(),
+        )
     };
     assert!(size > 0);
     (info[0].to_ne_bytes()[0] == ENTRY).then_some(info[3] as libc::c_long)
