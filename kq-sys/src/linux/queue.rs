@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) clocks: Clocks,
     /// Tells of files; made when first needed.
     pub(super) inotify: Option<OwnedFd>,
+    /// Those that are being told of a notification; kept for its memory.
+    pub(super) told: Vec<Key>,
     /// The signals that it watches, a bit each.
     pub(super) signals: u64,
     /// Counts the calls that fetched events.
@@ -294,6 +296,7 @@ impl State {
             inner: None,
             clocks: Clocks::new(),
             inotify: None,
+            told: Vec::new(),
             signals: 0,
             harvest: 0,
             now: sys::seconds(),

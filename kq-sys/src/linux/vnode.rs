@@ -354,29 +354,43 @@ impl State {
             return self.notify_all();
         }
         let Some(inode) = self.knotes.find(INODE, notification.watch as usize) else { return };
-        let gone = notification.mask & libc::IN_IGNORED != 0;
+        // Telling one may end others.
+        let mut told = mem::take(&mut self.told);
         let Some(&mut Inode { mut first, .. }) = self.inode(inode) else { return };
-        if gone {
-            self.knotes.remove(inode);
-        }
         while first != NONE {
-            let index = first;
-            let Some(watched) = self.watched(index) else { return };
-            first = watched.next;
-            if gone {
+            told.push(self.knotes.key(first));
+            first = self.watched(first).map_or(NONE, |watched| watched.next);
+        }
+        if notification.mask & libc::IN_IGNORED != 0 {
+            self.end_watch(inode, &told);
+        }
+        for key in told.drain(..) {
+            if let Some(index) = self.knotes.by_key(key) {
+                self.tell(index, notification, how);
+            }
+        }
+        self.told = told;
+    }
+
+    /// The kernel has ended a watch: its file is gone.
+    fn end_watch(&mut self, inode: Index, subscribed: &[Key]) {
+        for key in subscribed {
+            if let Some(watched) = self.knotes.by_key(*key).and_then(|index| self.watched(index)) {
                 (watched.inode, watched.next) = (NONE, NONE);
             }
-            self.tell(index, notification, how);
         }
+        self.knotes.remove(inode);
     }
 
     /// inotify lost notifications: all that may have happened has.
     fn notify_all(&mut self) {
         let mask = libc::IN_MODIFY | libc::IN_ATTRIB | libc::IN_CREATE;
         let everything = sys::Notification { watch: 0, mask, cookie: 0, is_named: false };
-        let all: Vec<Index> = self.knotes.indexes().collect();
-        for index in all {
-            self.tell(index, &everything, Move::Within);
+        let all: Vec<Key> = self.knotes.indexes().map(|index| self.knotes.key(index)).collect();
+        for key in all {
+            if let Some(index) = self.knotes.by_key(key) {
+                self.tell(index, &everything, Move::Within);
+            }
         }
     }
 
@@ -389,6 +403,7 @@ impl State {
             return self.forget(index);
         };
         let Some(watched) = self.watched(index) else { return };
+        let is_directory = watched.is_directory;
         let before = mem::replace(&mut watched.size, status.st_size);
         let links: u32 = status.st_nlink as _;
         let links_before = mem::replace(&mut watched.links, links);
@@ -397,9 +412,11 @@ impl State {
         }
         let mut notes = 0;
         let happened = |mask: u32| notification.mask & mask != 0;
-        if notification.is_named || happened(libc::IN_CREATE) {
+        if happened(libc::IN_CREATE | libc::IN_DELETE | libc::IN_MOVE) && is_directory {
             notes = notes_of_entry(notification.mask, how);
-        } else {
+        }
+        // Of an entry nothing else is the directory's own.
+        if !notification.is_named {
             if happened(libc::IN_ATTRIB) {
                 notes |= match links {
                     links if links < links_before => NOTE_DELETE,
