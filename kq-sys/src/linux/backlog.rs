@@ -1,6 +1,5 @@
 //! How many connections a listening socket has waiting.
 
-use core::mem;
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::sys::{self, Result};
@@ -23,23 +22,6 @@ pub(super) fn connections_waiting(fd: RawFd) -> i64 {
     }
 }
 
-/// A netlink message of sock_diag that asks for one unix socket.
-#[repr(C)]
-struct Request {
-    length: u32,
-    kind: u16,
-    flags: u16,
-    sequence: u32,
-    port: u32,
-    family: u8,
-    protocol: u8,
-    padding: u16,
-    states: u32,
-    inode: u32,
-    show: u32,
-    cookie: [u32; 2],
-}
-
 const NETLINK_HEADER: usize = 16;
 /// `struct unix_diag_msg`, with the socket's inode after four bytes.
 const ANSWER_HEADER: usize = NETLINK_HEADER + 16;
@@ -51,20 +33,19 @@ fn unix_connections_waiting(fd: RawFd) -> Result<u32> {
     const UDIAG_SHOW_RQLEN: u32 = 0x10;
     const UNIX_DIAG_RQLEN: u16 = 4;
     let inode = sys::status_of(fd)?.st_ino as u32;
-    let request = Request {
-        length: mem::size_of::<Request>() as u32,
-        kind: SOCK_DIAG_BY_FAMILY,
-        flags: NLM_F_REQUEST,
-        sequence: 1,
-        port: 0,
-        family: libc::AF_UNIX as u8,
-        protocol: 0,
-        padding: 0,
-        states: u32::MAX,
-        inode,
-        show: UDIAG_SHOW_RQLEN,
-        cookie: [u32::MAX; 2],
-    };
+    // A netlink header, then `struct unix_diag_req`.
+    let mut request = [0u8; NETLINK_HEADER + 24];
+    let mut put = |offset: usize, bytes: &[u8]| request[offset..offset + bytes.len()].copy_from_slice(bytes);
+    put(0, &(NETLINK_HEADER as u32 + 24).to_ne_bytes());
+    put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    put(6, &NLM_F_REQUEST.to_ne_bytes());
+    put(NETLINK_HEADER, &[libc::AF_UNIX as u8]);
+    let all_states = u32::MAX;
+    put(NETLINK_HEADER + 4, &all_states.to_ne_bytes());
+    put(NETLINK_HEADER + 8, &inode.to_ne_bytes());
+    put(NETLINK_HEADER + 12, &UDIAG_SHOW_RQLEN.to_ne_bytes());
+    let no_cookie = [0xff; 8];
+    put(NETLINK_HEADER + 16, &no_cookie);
     let netlink = sys::socket(libc::AF_NETLINK, libc::SOCK_RAW, NETLINK_SOCK_DIAG)?;
     sys::send(netlink.as_raw_fd(), &request)?;
     let mut answer = [0u8; 512];

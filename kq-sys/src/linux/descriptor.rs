@@ -478,7 +478,7 @@ fn is_shut_for_writing(kind: Kind, fd: RawFd) -> bool {
     match kind {
         Kind::Tcp => sys::tcp_info(fd).is_ok_and(|info| SHUT.contains(&info.tcpi_state)),
         // A stream takes nothing to send for an answer; a packet of nothing would be one.
-        Kind::UnixStream => sys::send(fd, &[0u8; 0]) == Err(libc::EPIPE),
+        Kind::UnixStream => sys::send(fd, &[]) == Err(libc::EPIPE),
         _ => false,
     }
 }

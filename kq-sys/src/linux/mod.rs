@@ -4,6 +4,7 @@ mod backlog;
 mod constants;
 mod descriptor;
 mod file;
+mod harvest;
 mod knote;
 mod perf;
 mod process;

@@ -1,51 +1,45 @@
-//! The queue: changes are applied to its knotes, and its events are harvested from epoll.
+//! The queue: what it is made of, and how changes are applied to its knotes.
 
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::harvest::{wait_of, EventList};
 use super::knote::{Index, Key, Knote, Knotes, Source};
 use super::ready::{Ready, Token};
-use super::signals;
-use super::sys::{self, Result, Wait};
-use super::timer::{Clocks, MONOTONIC, REALTIME};
+use super::sys::{self, Result};
+use super::timer::Clocks;
 use super::{constants::*, kevent, registry, timespec};
 
 /// The keys of the queue's own entries; no knote has them.
 pub(super) const TOKEN: Key = Key::MAX;
-const INNER: Key = Key::MAX - 1;
+pub(super) const INNER: Key = Key::MAX - 1;
 pub(super) const CLOCKS: [Key; 2] = [Key::MAX - 2, Key::MAX - 3];
 pub(super) const INOTIFY: Key = Key::MAX - 4;
 pub(super) const SIGNALS: Key = Key::MAX - 5;
 /// For entries that are added to see whether they are there.
 pub(super) const PROBE: Key = Key::MAX - 6;
 
-/// How many entries are fetched from epoll at once.
-const HARVEST: usize = 256;
-/// How often a call that must not wait looks again, when all that it fetched came to nothing.
-const MAX_FRUITLESS: u32 = 64;
-
 pub(super) struct Queue {
     /// The number that the program has: the epoll instance itself.
-    epoll: RawFd,
-    state: Mutex<State>,
+    pub(super) epoll: RawFd,
+    pub(super) state: Mutex<State>,
     /// The signals that its knotes watch, a bit each: looked at before every wait.
-    signals: AtomicU64,
+    pub(super) signals: AtomicU64,
 }
 
 /// What the queue's lock guards. It is held while changes are applied and events are made, never while waiting.
 pub(super) struct State {
     epoll: RawFd,
     /// The number was closed: it may be another file by now, and no call may be made on it.
-    closed: bool,
+    pub(super) closed: bool,
     pub(super) knotes: Knotes,
     pub(super) ready: Ready,
     pub(super) token: Option<Token>,
     /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
-    inner: Option<OwnedFd>,
+    pub(super) inner: Option<OwnedFd>,
     pub(super) clocks: Clocks,
     /// Tells of files; made when first needed.
     pub(super) inotify: Option<OwnedFd>,
@@ -54,39 +48,11 @@ pub(super) struct State {
     /// The signals that it watches, a bit each.
     pub(super) signals: u64,
     /// Counts the calls that fetched events.
-    harvest: u32,
+    pub(super) harvest: u32,
     /// When that was, in seconds: how long a knote's number is taken for its file's.
     pub(super) now: u32,
     /// A change was made of which no call on the queue's number has told whether it still is the queue's.
     pub(super) is_number_unproven: bool,
-}
-
-/// A caller's event list, and how much of it is filled.
-pub(super) struct EventList {
-    list: *mut kevent,
-    room: usize,
-    length: usize,
-}
-
-impl EventList {
-    /// # Safety
-    /// `list` must be valid for writing `room` entries for as long as the value lives.
-    pub(super) unsafe fn new(list: *mut kevent, room: usize) -> EventList {
-        EventList { list, room, length: 0 }
-    }
-
-    fn room(&self) -> usize {
-        self.room - self.length
-    }
-
-    fn push(&mut self, event: kevent) {
-        debug_assert!(self.length < self.room);
-        if self.length < self.room {
-            // SAFETY: within the list, by `new`'s contract.
-            unsafe { self.list.add(self.length).write(event) };
-            self.length += 1;
-        }
-    }
 }
 
 impl Queue {
@@ -171,104 +137,6 @@ impl Queue {
         let wait = wait_of(unsafe { timeout.as_ref() })?;
         self.scan(&mut list, wait)
     }
-
-    /// What no handler tells of: one that the program has installed since, and what is or was pending, blocked.
-    #[cold]
-    fn look_at_signals(&self, watched: u64) {
-        if let Some(signals) = registry::signals() {
-            signals.rechain(watched);
-        }
-        let mut state = self.state.lock();
-        state.count_signals();
-        let _ = state.show_ready();
-    }
-
-    /// Waits until there are events, and makes them.
-    fn scan(&self, list: &mut EventList, wait: Wait) -> Result<usize> {
-        let deadline = match wait {
-            Wait::For(nanos) => Some(sys::now(libc::CLOCK_MONOTONIC).saturating_add(nanos)),
-            Wait::No | Wait::Forever => None,
-        };
-        let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
-        let mut wait = wait;
-        let mut harvest = None;
-        let mut fruitless = 0;
-        let watched = self.signals.load(Ordering::Relaxed);
-        if watched != 0 {
-            self.look_at_signals(watched);
-        }
-        signals::wait_begins();
-        loop {
-            let asked = list.room().min(HARVEST);
-            let entries = match sys::epoll_wait(self.epoll, &mut buffer[..asked], wait) {
-                Ok(count) => initialised(&buffer[..count]),
-                // The program knows nothing of that handler.
-                Err(libc::EINTR) if signals::only_ours_ran() => &[],
-                Err(_) if list.length > 0 => return Ok(list.length),
-                // The number is open, but no epoll instance (any more).
-                Err(libc::EINVAL) => return Err(libc::EBADF),
-                Err(errno) => return Err(errno),
-            };
-            if !entries.is_empty() {
-                let mut state = self.state.lock();
-                let harvest = *harvest.get_or_insert_with(|| state.next_harvest());
-                let before = list.length;
-                state.harvest(entries, harvest, list);
-                let more_may_be_ready = entries.len() == asked && list.room() > 0;
-                if list.length > before && more_may_be_ready {
-                    wait = Wait::No;
-                    continue;
-                }
-                if list.length == 0 {
-                    if state.closed {
-                        return Err(libc::EBADF);
-                    }
-                    // Entries that came to nothing may have hidden others.
-                    if wait == Wait::No && more_may_be_ready && fruitless < MAX_FRUITLESS {
-                        fruitless += 1;
-                        continue;
-                    }
-                }
-            }
-            if list.length > 0 {
-                return Ok(list.length);
-            }
-            match (wait, deadline) {
-                (Wait::Forever, _) => {}
-                (Wait::For(_), Some(deadline)) => {
-                    let left = deadline.saturating_sub(sys::now(libc::CLOCK_MONOTONIC));
-                    if left == 0 {
-                        return Ok(0);
-                    }
-                    wait = Wait::For(left);
-                }
-                _ => return Ok(0),
-            }
-        }
-    }
-}
-
-fn initialised(entries: &[MaybeUninit<libc::epoll_event>]) -> &[libc::epoll_event] {
-    // SAFETY: called with as many entries as epoll_wait said that it filled.
-    unsafe { &*(entries as *const [MaybeUninit<libc::epoll_event>] as *const [libc::epoll_event]) }
-}
-
-/// How long a timeout is; EINVAL where it is none.
-fn wait_of(timeout: Option<&timespec>) -> Result<Wait> {
-    let Some(timeout) = timeout else { return Ok(Wait::Forever) };
-    #[allow(clippy::useless_conversion)] // both fields have 32 bits on some machines
-    let (seconds, nanos) = (i64::from(timeout.tv_sec), i64::from(timeout.tv_nsec));
-    if seconds < 0 || !(0..sys::NANOS_PER_SEC as i64).contains(&nanos) {
-        return Err(libc::EINVAL);
-    }
-    if seconds == 0 && nanos == 0 {
-        return Ok(Wait::No);
-    }
-    // What FreeBSD takes for endless.
-    if seconds > i64::from(i32::MAX) {
-        return Ok(Wait::Forever);
-    }
-    Ok(Wait::For(seconds as u64 * sys::NANOS_PER_SEC + nanos as u64))
 }
 
 /// How far a change list was applied, where no change failed for want of room.
@@ -522,98 +390,6 @@ impl State {
             self.switch_token().map_err(|_| libc::EBADF)
         } else {
             self.show_ready()
-        }
-    }
-
-    fn next_harvest(&mut self) -> u32 {
-        self.harvest = self.harvest.wrapping_add(1);
-        self.now = sys::seconds();
-        self.harvest
-    }
-
-    /// Makes events of the entries that epoll gave.
-    fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u32, list: &mut EventList) {
-        let mut inner = false;
-        for entry in entries {
-            let key = entry.u64;
-            match key {
-                TOKEN => self.token_harvested(),
-                INNER => inner = true,
-                INOTIFY => self.harvest_inotify(),
-                SIGNALS => self.count_signals(),
-                PROBE => {}
-                _ if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
-                _ if key == CLOCKS[REALTIME] => self.expire(REALTIME),
-                _ => self.take(Set::Outer, key, entry.events, harvest, list),
-            }
-        }
-        if inner && list.room() > 0 {
-            self.harvest_inner(harvest, list);
-        }
-        self.deliver_ready(list);
-        // Both fail only where the number was closed by now; then nobody waits for what they show.
-        let _ = self.arm_clocks();
-        let _ = self.show_ready();
-    }
-
-    /// The inner set stands for all its entries with one: it gets the room that is left, less one for ready knotes.
-    fn harvest_inner(&mut self, harvest: u32, list: &mut EventList) {
-        let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return };
-        let kept_free = usize::from(self.ready.len() > 0);
-        let room = (list.room() - kept_free).clamp(1, HARVEST);
-        let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
-        let Ok(count) = sys::epoll_wait(inner, &mut buffer[..room], Wait::No) else { return };
-        for entry in initialised(&buffer[..count]) {
-            self.take(Set::Inner, entry.u64, entry.events, harvest, list);
-        }
-    }
-
-    /// Makes the event of one entry, if there is one.
-    fn take(&mut self, set: Set, key: Key, readiness: u32, harvest: u32, list: &mut EventList) {
-        let Some(index) = self.knotes.by_key(key) else {
-            return self.purge(set, key);
-        };
-        let knote = &mut self.knotes[index];
-        // Switched off, or delivered, since epoll gave the entry.
-        if knote.disabled || knote.harvest == harvest {
-            return;
-        }
-        let event = match knote.source {
-            Source::Descriptor(_) => self.take_descriptor(index, readiness),
-            Source::Process(_) => self.take_process(index),
-            _ => None,
-        };
-        if let Some(event) = event {
-            if let Some(index) = self.knotes.by_key(key) {
-                self.knotes[index].harvest = harvest;
-            }
-            list.push(event);
-        }
-    }
-
-    /// Delivers the ready knotes, each once, while there is room.
-    fn deliver_ready(&mut self, list: &mut EventList) {
-        for _ in 0..self.ready.len() {
-            let Some(index) = self.ready.first().filter(|_| list.room() > 0) else { return };
-            self.ready.remove(&mut self.knotes, index);
-            let knote = &self.knotes[index];
-            if knote.forced {
-                list.push(knote.event());
-                self.finish(index);
-                continue;
-            }
-            let event = match knote.source {
-                Source::Timer(_) => Some(self.deliver_timer(index)),
-                Source::User { .. } => Some(self.deliver_user(index)),
-                Source::Vnode(_) => self.deliver_vnode(index),
-                Source::File(_) => self.deliver_file(index),
-                Source::Signal(_) => Some(self.deliver_signal(index)),
-                Source::Descriptor(_) => self.look_at_descriptor(index),
-                Source::Process(_) | Source::Inode(_) | Source::Parent(_) => None,
-            };
-            if let Some(event) = event {
-                list.push(event);
-            }
         }
     }
 }

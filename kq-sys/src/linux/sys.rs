@@ -174,22 +174,27 @@ pub(crate) fn pipe_size(fd: RawFd) -> Result<c_int> {
     check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) })
 }
 
-/// A socket option of plain integers. `T` must be valid with any bytes.
-fn socket_option<T: Copy>(fd: RawFd, level: c_int, name: c_int) -> Result<T> {
+/// A socket option.
+///
+/// # Safety
+/// Any bytes must be a valid `T`.
+unsafe fn socket_option<T: Copy>(fd: RawFd, level: c_int, name: c_int) -> Result<T> {
     let mut value = MaybeUninit::<T>::zeroed();
     let mut size = mem::size_of::<T>() as libc::socklen_t;
     // SAFETY: `value` has `size` bytes to write to.
     check(unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &mut size) })?;
-    // SAFETY: zeroed before the call, and by this function's contract every pattern of bytes is a value of `T`.
+    // SAFETY: zeroed before the call, and valid whatever it wrote, by the caller's promise.
     Ok(unsafe { value.assume_init() })
 }
 
 pub(crate) fn socket_int(fd: RawFd, name: c_int) -> Result<c_int> {
-    socket_option(fd, libc::SOL_SOCKET, name)
+    // SAFETY: an integer.
+    unsafe { socket_option(fd, libc::SOL_SOCKET, name) }
 }
 
 pub(crate) fn tcp_info(fd: RawFd) -> Result<libc::tcp_info> {
-    socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO)
+    // SAFETY: a struct of integers.
+    unsafe { socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO) }
 }
 
 pub(crate) fn status_of(fd: RawFd) -> Result<libc::stat> {
@@ -477,12 +482,11 @@ pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<Owne
     owned(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) })
 }
 
-/// Sends the bytes of a struct, without waiting.
-pub(crate) fn send<T>(fd: RawFd, message: &T) -> Result<()> {
+/// Sends bytes, without waiting.
+pub(crate) fn send(fd: RawFd, message: &[u8]) -> Result<()> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: `message` has that many bytes.
-    let sent = unsafe {
-        libc::send(fd, (message as *const T).cast(), mem::size_of::<T>(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-    };
+    let sent = unsafe { libc::send(fd, message.as_ptr().cast(), message.len(), flags) };
     if sent < 0 {
         Err(errno())
     } else {
@@ -508,6 +512,7 @@ pub(crate) fn socket_memory(fd: RawFd) -> Result<SocketMemory> {
     const WMEM_ALLOC: usize = libc::SK_MEMINFO_WMEM_ALLOC as usize;
     const SNDBUF: usize = libc::SK_MEMINFO_SNDBUF as usize;
     const WMEM_QUEUED: usize = libc::SK_MEMINFO_WMEM_QUEUED as usize;
-    let memory: [u32; 9] = socket_option(fd, libc::SOL_SOCKET, libc::SO_MEMINFO)?;
+    // SAFETY: integers.
+    let memory: [u32; 9] = unsafe { socket_option(fd, libc::SOL_SOCKET, libc::SO_MEMINFO) }?;
     Ok(SocketMemory { send_size: memory[SNDBUF], unsent: memory[WMEM_ALLOC].max(memory[WMEM_QUEUED]) })
 }
