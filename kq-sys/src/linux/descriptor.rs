@@ -122,7 +122,14 @@ impl State {
             set = Set::Inner;
             added = self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, interest, key);
         }
+        let other = self.knotes.find(other, self.knotes[index].ident);
         match added {
+            // The other filter's knote says that it has this place: its file was closed, and this is another one.
+            Ok(()) if self.entry_of(other) == Some(set) => {
+                if let Some(other) = other {
+                    self.forget(other);
+                }
+            }
             // An entry of a knote that is gone: its number was another file's for a while, and is the old file's again.
             Err(libc::EEXIST) => self.ctl_in(set, libc::EPOLL_CTL_MOD, fd, interest, key)?,
             // A file that epoll cannot watch.
@@ -309,7 +316,7 @@ impl State {
     }
 
     /// Asks epoll, by adding what should be there: that changes nothing where it is, unlike every other question.
-    fn ask_for_its_file(&mut self, index: Index) -> bool {
+    pub(super) fn ask_for_its_file(&mut self, index: Index) -> bool {
         let Some(set) = self.entry_of(Some(index)) else { return true };
         let fd = self.knotes[index].ident as RawFd;
         match self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, EDGE | ONCE, PROBE) {

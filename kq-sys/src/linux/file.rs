@@ -48,8 +48,8 @@ impl State {
 
     /// Makes an enabled knote ready if its file is.
     fn look_at_file(&mut self, index: Index) -> Result<()> {
+        self.clocks.remove(&mut self.knotes, index);
         if self.knotes[index].disabled {
-            self.clocks.remove(&mut self.knotes, index);
             return Ok(());
         }
         if let Source::File(watched) = &mut self.knotes[index].source {

@@ -55,6 +55,13 @@ impl Queue {
         let _ = state.show_ready();
     }
 
+    /// A stale entry that cannot be removed ends every wait at once: only time can bring the means to remove it.
+    fn spare_the_processor(&self) {
+        if core::mem::take(&mut self.state.lock().is_stale_entry_left) {
+            std::thread::sleep(core::time::Duration::from_millis(5));
+        }
+    }
+
     /// Waits until there are events, and makes them.
     pub(super) fn scan(&self, list: &mut EventList, wait: Wait) -> Result<usize> {
         let deadline = match wait {
@@ -86,8 +93,9 @@ impl Queue {
                 let harvest = *harvest.get_or_insert_with(|| state.next_harvest());
                 let before = list.length;
                 state.harvest(entries, harvest, list);
-                let more_may_be_ready = entries.len() == asked && list.room() > 0;
-                if list.length > before && more_may_be_ready {
+                let is_full = entries.len() == asked && list.room() > 0;
+                // Only the buffer was too short.
+                if list.length > before && is_full && asked == HARVEST {
                     wait = Wait::No;
                     continue;
                 }
@@ -96,7 +104,7 @@ impl Queue {
                         return Err(libc::EBADF);
                     }
                     // Entries that came to nothing may have hidden others.
-                    if wait == Wait::No && more_may_be_ready && fruitless < MAX_FRUITLESS {
+                    if wait == Wait::No && is_full && fruitless < MAX_FRUITLESS {
                         fruitless += 1;
                         continue;
                     }
@@ -105,6 +113,7 @@ impl Queue {
             if list.length > 0 {
                 return Ok(list.length);
             }
+            self.spare_the_processor();
             match (wait, deadline) {
                 (Wait::Forever, _) => {}
                 (Wait::For(_), Some(deadline)) => {
@@ -146,7 +155,7 @@ impl State {
         if inner && list.room() > 0 {
             self.harvest_inner(harvest, list);
         }
-        self.deliver_ready(list);
+        self.deliver_ready(harvest, list);
         // Both fail only where the number was closed by now; then nobody waits for what they show.
         let _ = self.arm_clocks();
         let _ = self.show_ready();
@@ -170,8 +179,9 @@ impl State {
             return self.purge(set, key);
         };
         let knote = &mut self.knotes[index];
-        // Switched off, or delivered, since epoll gave the entry.
-        if knote.disabled || knote.harvest == harvest {
+        // Switched off since epoll gave the entry; or a level entry that comes up for the second time in this call, as
+        // it will at the next.
+        if knote.disabled || knote.harvest == harvest && knote.is_level() {
             return;
         }
         let event = match knote.source {
@@ -187,19 +197,23 @@ impl State {
         }
     }
 
-    /// Delivers the ready knotes, each once, while there is room.
-    fn deliver_ready(&mut self, list: &mut EventList) {
+    /// Delivers the ready knotes, each once in a call, while there is room.
+    fn deliver_ready(&mut self, harvest: u32, list: &mut EventList) {
         for _ in 0..self.ready.len() {
             let Some(index) = self.ready.first().filter(|_| list.room() > 0) else { return };
             self.ready.remove(&mut self.knotes, index);
-            let knote = &self.knotes[index];
+            let knote = &mut self.knotes[index];
+            if core::mem::replace(&mut knote.harvest, harvest) == harvest {
+                self.ready.push(&mut self.knotes, index);
+                continue;
+            }
             if knote.forced {
                 list.push(knote.event());
                 self.finish(index);
                 continue;
             }
             let event = match knote.source {
-                Source::Timer(_) => Some(self.deliver_timer(index)),
+                Source::Timer(_) => self.deliver_timer(index),
                 Source::User { .. } => Some(self.deliver_user(index)),
                 Source::Vnode(_) => self.deliver_vnode(index),
                 Source::File(_) => self.deliver_file(index),

@@ -9,7 +9,7 @@ use super::process::Process;
 use super::signal::Seen;
 use super::timer::{Patience, Timer};
 use super::vnode::{Inode, Watched};
-use super::{kevent, EV_ADD, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_FORCEONESHOT, EV_KEEPUDATA};
+use super::{constants::*, kevent};
 
 /// Where a knote stands in its queue's table.
 pub(super) type Index = u32;
@@ -112,6 +112,11 @@ impl Knote {
 
     pub(super) fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Neither edge-triggered nor delivered once: what it watches is reported for as long as it is so.
+    pub(super) fn is_level(&self) -> bool {
+        matches!(self.source, Source::Descriptor(_)) && !self.has(EV_CLEAR | EV_ONESHOT | EV_DISPATCH)
     }
 
     /// The event as the knote stands.

@@ -53,6 +53,8 @@ pub(super) struct State {
     pub(super) now: u32,
     /// A change was made of which no call on the queue's number has told whether it still is the queue's.
     pub(super) is_number_unproven: bool,
+    /// A stale entry came up and could not be removed.
+    pub(super) is_stale_entry_left: bool,
 }
 
 impl Queue {
@@ -169,6 +171,7 @@ impl State {
             harvest: 0,
             now: sys::seconds(),
             is_number_unproven: false,
+            is_stale_entry_left: false,
         }
     }
 
@@ -177,7 +180,11 @@ impl State {
         if self.closed {
             return Err(libc::EBADF);
         }
-        sys::epoll_ctl(self.epoll, operation, fd, interest, key)
+        match sys::epoll_ctl(self.epoll, operation, fd, interest, key) {
+            // The number is open, and no epoll instance any more.
+            Err(libc::EINVAL) => Err(libc::EBADF),
+            outcome => outcome,
+        }
     }
 
     /// epoll_ctl on one of the two sets; the inner one is made when it is first needed.
@@ -294,13 +301,18 @@ impl State {
             let open = !is_descriptor || sys::is_open(change.ident as RawFd);
             return Err(if open { libc::ENOENT } else { libc::EBADF });
         }
-        self.attach(change)?;
-        change.fflags = 0;
-        change.data = 0;
-        Ok(())
+        let asked = *change;
+        (change.fflags, change.data) = (0, 0);
+        let attached = self.attach(&asked);
+        if attached == Err(libc::EBADF) {
+            // The descriptor is looked up before there is a knote to take them.
+            change.fflags = asked.fflags;
+        }
+        attached
     }
 
     fn attach(&mut self, change: &kevent) -> Result<()> {
+        self.is_number_unproven |= matches!(change.filter, EVFILT_USER | EVFILT_VNODE | EVFILT_SIGNAL | EVFILT_EMPTY);
         match change.filter {
             EVFILT_READ | EVFILT_WRITE => self.attach_descriptor(change),
             EVFILT_TIMER => self.attach_timer(change),
@@ -321,6 +333,7 @@ impl State {
 
     /// Applies a change to a knote that is there.
     fn modify(&mut self, index: Index, change: &kevent) -> Result<()> {
+        self.is_number_unproven |= matches!(change.filter, EVFILT_USER | EVFILT_VNODE | EVFILT_SIGNAL | EVFILT_EMPTY);
         if change.flags & EV_DELETE != 0 {
             return self.delete(index);
         }

@@ -25,27 +25,36 @@ impl State {
     #[cold]
     pub(super) fn purge(&mut self, set: Set, key: Key) {
         let Some(epoll) = self.set(set) else { return };
-        // Deleted since epoll gave it, as usual.
-        let Some((number, nth)) = find_entry(epoll, key) else { return };
-        // It may be the file's own number again.
-        let removed = match descriptors().find(|fd| sys::is_entry(*fd, epoll, number, nth)) {
-            Some(fd) if fd == number => sys::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, number, 0, 0),
-            Some(fd) => sys::remove_by_other_name(epoll, number, fd),
-            None => Err(libc::ENOENT),
+        let removed = match find_entry(epoll, key) {
+            // Deleted since epoll gave it, as usual.
+            Ok(None) => return,
+            Ok(Some((number, nth))) => match descriptors().find(|fd| sys::is_entry(*fd, epoll, number, nth)) {
+                // It is the file's own number again.
+                Some(fd) if fd == number => sys::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, number, 0, 0),
+                Some(fd) => sys::remove_by_other_name(epoll, number, fd),
+                None => Err(libc::ENOENT),
+            },
+            Err(errno) => Err(errno),
         };
-        if removed.is_err() && find_entry(epoll, key).is_some() {
+        if removed.is_err() && find_entry(epoll, key) != Ok(None) {
             // Only another process has the file, or the kernel does not help: nothing can remove the entry.
-            let _ = self.rebuild(set);
+            self.is_stale_entry_left = self.rebuild(set).is_err();
         }
     }
 
     /// Moves the entries of all knotes to a new set.
     fn rebuild(&mut self, set: Set) -> Result<()> {
+        let here: Vec<Index> = self.knotes.indexes().filter(|index| self.set_of(*index) == Some(set)).collect();
+        // A number that is another file's by now must not be taken for the old one.
+        let (ours, gone): (Vec<Index>, Vec<Index>) =
+            here.into_iter().partition(|index| self.entry_of(Some(*index)).is_none() || self.ask_for_its_file(*index));
+        for index in gone {
+            self.forget(index);
+        }
         self.replace_set(set)?;
-        let indexes: Vec<Index> = self.knotes.indexes().collect();
-        for index in indexes {
-            if self.set_of(index) == Some(set) && self.add_again(index, set).is_err() {
-                // Its descriptor is closed: kqueue would have forgotten it long ago.
+        for index in ours {
+            if self.add_again(index, set).is_err() {
+                // Closed at this moment.
                 self.forget(index);
             }
         }
@@ -62,9 +71,11 @@ impl State {
     }
 }
 
-/// The number of the entry with the key, and how many entries with that number come before it.
-fn find_entry(epoll: RawFd, key: Key) -> Option<(RawFd, u32)> {
-    let list = std::fs::read_to_string(format!("/proc/self/fdinfo/{epoll}")).ok()?;
+/// The number of the entry with the key, and how many entries with that number come before it; `None` if there is no
+/// such entry, an error if nobody can tell.
+fn find_entry(epoll: RawFd, key: Key) -> Result<Option<(RawFd, u32)>> {
+    let list = std::fs::read_to_string(format!("/proc/self/fdinfo/{epoll}"))
+        .map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
     let mut seen: Vec<RawFd> = Vec::new();
     for line in list.lines() {
         // tfd:        5 events:       19 data: ffffffffffffffff  pos:0 ino:1 sdev:2
@@ -72,15 +83,15 @@ fn find_entry(epoll: RawFd, key: Key) -> Option<(RawFd, u32)> {
         if words.next() != Some("tfd:") {
             continue;
         }
-        let number = words.next()?.parse().ok()?;
-        let data = words.skip_while(|word| *word != "data:").nth(1)?;
+        let number = words.next().and_then(|word| word.parse().ok()).ok_or(libc::EIO)?;
+        let data = words.skip_while(|word| *word != "data:").nth(1).ok_or(libc::EIO)?;
         if Key::from_str_radix(data, 16) == Ok(key) {
             let nth = seen.iter().filter(|other| **other == number).count();
-            return Some((number, nth as u32));
+            return Ok(Some((number, nth as u32)));
         }
         seen.push(number);
     }
-    None
+    Ok(None)
 }
 
 /// The descriptors of this process.

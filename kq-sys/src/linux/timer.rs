@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::knote::{Index, Key, Knotes, Source, NONE};
 use super::queue::{State, CLOCKS};
-use super::sys::{self, Result};
+use super::sys::{self, Errno, Result};
 use super::{constants::*, kevent};
 
 /// The clocks by their place in `Clocks`.
@@ -28,6 +28,8 @@ pub(super) struct Timer {
     next: u64,
     /// Zero for an absolute time, which comes once.
     period: u64,
+    /// The time was refused when the timer was added again: this errno is what is due, once.
+    refused: Errno,
 }
 
 /// How long to wait before a knote is looked at again: from a millisecond, doubled each time up to 64.
@@ -147,14 +149,14 @@ fn schedule(fflags: u32, data: i64, one_shot: bool) -> Result<Timer> {
     let nanos = units.saturating_mul(nanos_per_unit).min(NEVER);
     if fflags & NOTE_ABSTIME == 0 {
         let next = (sys::now(libc::CLOCK_MONOTONIC) + nanos).min(NEVER);
-        return Ok(Timer { clock: MONOTONIC, next, period: nanos });
+        return Ok(Timer { clock: MONOTONIC, next, period: nanos, refused: 0 });
     }
     let booted = sys::now(libc::CLOCK_REALTIME).saturating_sub(sys::now(libc::CLOCK_BOOTTIME));
     // FreeBSD counts an absolute time from the boot, and refuses what comes out negative.
     if nanos < booted {
         return Err(libc::EINVAL);
     }
-    Ok(Timer { clock: REALTIME, next: nanos, period: 0 })
+    Ok(Timer { clock: REALTIME, next: nanos, period: 0, refused: 0 })
 }
 
 impl State {
@@ -200,16 +202,11 @@ impl State {
             knote.asked_fflags = change.fflags;
             knote.asked_data = change.data;
             let timer = schedule(change.fflags, change.data, knote.has(EV_ONESHOT));
-            match timer.and_then(|timer| self.need_clock(timer.clock).map(|()| timer)) {
-                Ok(timer) => self.knotes[index].source = Source::Timer(timer),
-                Err(errno) => {
-                    let knote = &mut self.knotes[index];
-                    knote.flags |= EV_ERROR;
-                    knote.data = i64::from(errno);
-                    // Due at once, and for the last time.
-                    knote.source = Source::Timer(Timer { clock: MONOTONIC, next: 0, period: 0 });
-                }
-            }
+            let timer = timer.and_then(|timer| self.need_clock(timer.clock).map(|()| timer));
+            self.knotes[index].source = Source::Timer(match timer {
+                Ok(timer) => timer,
+                Err(refused) => Timer { clock: MONOTONIC, next: 0, period: 0, refused },
+            });
         }
         self.run_timer(index);
     }
@@ -222,6 +219,7 @@ impl State {
         }
         let Source::Timer(Timer { clock, next, .. }) = self.knotes[index].source else { return };
         if next < NEVER && next <= sys::now(CLOCK_IDS[clock]) {
+            self.clocks.remove(&mut self.knotes, index);
             self.ready.push(&mut self.knotes, index);
         } else {
             self.clocks.insert(&mut self.knotes, index, clock, next);
@@ -244,7 +242,9 @@ impl State {
         let now = sys::now(CLOCK_IDS[clock]);
         while let Some(index) = self.clocks.due(clock, now) {
             self.clocks.remove(&mut self.knotes, index);
-            self.ready.push(&mut self.knotes, index);
+            if !self.knotes[index].disabled {
+                self.ready.push(&mut self.knotes, index);
+            }
         }
     }
 
@@ -260,29 +260,30 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn deliver_timer(&mut self, index: Index) -> kevent {
+    pub(super) fn deliver_timer(&mut self, index: Index) -> Option<kevent> {
         let knote = &mut self.knotes[index];
-        let Source::Timer(timer) = &mut knote.source else { return knote.event() };
-        if knote.flags & EV_ERROR == 0 {
-            let mut expirations = 1;
-            if timer.period > 0 && knote.flags & EV_ONESHOT == 0 {
-                let late = sys::now(CLOCK_IDS[timer.clock]).saturating_sub(timer.next);
-                expirations += late / timer.period;
-                timer.next = timer.next.saturating_add(expirations.saturating_mul(timer.period)).min(NEVER);
-                knote.data += expirations as i64;
-            } else {
-                knote.data = 1;
-            }
+        let Source::Timer(timer) = &mut knote.source else { return None };
+        let mut refusal = 0;
+        if timer.refused != 0 {
+            refusal = EV_ERROR;
+            knote.data = i64::from(timer.refused);
+        } else if timer.period == 0 || knote.flags & EV_ONESHOT != 0 {
+            knote.data = 1;
+        } else if let Some(late) = sys::now(CLOCK_IDS[timer.clock]).checked_sub(timer.next) {
+            let expirations = late / timer.period + 1;
+            timer.next = timer.next.saturating_add(expirations.saturating_mul(timer.period)).min(NEVER);
+            knote.data += expirations as i64;
         }
-        // An absolute time, and a mistake, come once; without EV_CLEAR they stay.
+        // An absolute time, and a refusal, come once; without EV_CLEAR they stay.
         if timer.period == 0 && knote.flags & EV_CLEAR != 0 {
             timer.next = NEVER;
         }
         let (clock, next) = (timer.clock, timer.next);
-        let event = knote.event();
+        let mut event = knote.event();
+        event.flags |= refusal;
         if knote.flags & EV_ONESHOT != 0 {
             self.finish(index);
-            return event;
+            return Some(event);
         }
         knote.disabled |= knote.flags & EV_DISPATCH != 0;
         if knote.flags & EV_CLEAR == 0 {
@@ -290,12 +291,12 @@ impl State {
             if !knote.disabled {
                 self.ready.push(&mut self.knotes, index);
             }
-            return event;
+            return Some(event);
         }
         knote.data = 0;
         if !knote.disabled {
             self.clocks.insert(&mut self.knotes, index, clock, next);
         }
-        event
+        Some(event)
     }
 }

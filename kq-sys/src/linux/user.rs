@@ -8,14 +8,12 @@ use super::{constants::*, kevent};
 impl State {
     pub(super) fn attach_user(&mut self, change: &kevent) -> Result<()> {
         self.need_token()?;
-        self.is_number_unproven = true;
         // FreeBSD ignores NOTE_TRIGGER here, but keeps the bit among the stored ones.
         self.insert(change, Source::User { triggered: false })?;
         Ok(())
     }
 
     pub(super) fn modify_user(&mut self, index: Index, change: &kevent) {
-        self.is_number_unproven = true;
         let knote = &mut self.knotes[index];
         let Source::User { triggered } = &mut knote.source else { return };
         *triggered |= change.fflags & NOTE_TRIGGER != 0;
