@@ -1,0 +1,200 @@
+//! What went wrong once, each named after that.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kq::{Change, EventBuffer, EventKind, Flags, Kqueue};
+use kq_tests::descriptor::checked;
+use kq_tests::queue::{want_read, want_write};
+use kq_tests::{get, pair, pipe, put, serial, wait_for, TestQueue, LIMIT};
+
+/// A duplicate with a number that is not used again soon.
+fn far_dup(fd: &impl AsRawFd) -> OwnedFd {
+    // SAFETY: takes numbers only, and makes a descriptor that nobody else has.
+    unsafe { OwnedFd::from_raw_fd(checked(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 100))) }
+}
+
+/// A socket under a number that was just closed, and its other end.
+fn pair_at(number: i32) -> (UnixStream, UnixStream) {
+    let (a, b) = pair();
+    if a.as_raw_fd() == number {
+        return (a, b);
+    }
+    if b.as_raw_fd() == number {
+        return (b, a);
+    }
+    // SAFETY: takes numbers only; the number is free, and the descriptor made is nobody else's.
+    let a = unsafe {
+        checked(libc::dup2(a.as_raw_fd(), number));
+        UnixStream::from_raw_fd(number)
+    };
+    (a, b)
+}
+
+#[test]
+fn edges_were_lost_between_two_fetches_of_one_wait() {
+    let _serial = serial();
+    let pipes: Vec<_> = (0..300).map(|_| pipe()).collect();
+    let queue = Kqueue::new().unwrap();
+    let changes: Vec<Change> =
+        pipes.iter().enumerate().map(|(index, pipe)| Change::read(&pipe.0).clear().udata(index)).collect();
+    queue.apply(&changes).unwrap();
+    let mut buffer = EventBuffer::with_capacity(1_000);
+    let done = AtomicBool::new(false);
+    let mut last = vec![0; pipes.len()];
+    for round in 1..=10 {
+        done.store(false, Ordering::SeqCst);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                pipes.iter().for_each(|pipe| put(&pipe.1, 1));
+                done.store(true, Ordering::SeqCst);
+            });
+            wait_for("every edge", || {
+                let was_done = done.load(Ordering::SeqCst);
+                for event in queue.wait(&mut buffer, Some(Duration::ZERO)).unwrap() {
+                    let EventKind::Read { available: Some(available), .. } = event.kind() else { panic!("{event:?}") };
+                    last[event.udata()] = available;
+                }
+                was_done && last.iter().all(|seen| *seen == round)
+            });
+        });
+    }
+}
+
+#[test]
+fn a_level_event_came_twice_in_one_wait() {
+    let _serial = serial();
+    let pipes: Vec<_> = (0..300).map(|_| pipe()).collect();
+    let queue = Kqueue::new().unwrap();
+    queue.apply(&pipes.iter().map(|pipe| Change::read(&pipe.0)).collect::<Vec<_>>()).unwrap();
+    queue.apply(&[Change::user(1)]).unwrap();
+    queue.apply(&[Change::user(1).trigger()]).unwrap();
+    pipes.iter().for_each(|pipe| put(&pipe.1, 1));
+    let mut buffer = EventBuffer::with_capacity(1_000);
+    for _ in 0..3 {
+        assert_eq!(queue.wait(&mut buffer, Some(LIMIT)).unwrap().len(), 301);
+    }
+}
+
+#[test]
+fn the_knote_of_a_closed_file_took_the_entry_of_the_other_filter() {
+    let _serial = serial();
+    let (old, peer) = pair();
+    let number = old.as_raw_fd();
+    let _dup = far_dup(&old);
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&old).udata(1));
+    drop(old);
+    let (new, new_peer) = pair_at(number);
+    queue.set(Change::write(&new).clear().udata(2));
+    queue.set(Change::read(&new).udata(3));
+    put(&peer, 1);
+    put(&new_peer, 3);
+    let write = want_write(&new).flags(Flags::CLEAR).udata(2);
+    queue.sees(&[want_read(&new).data(3).udata(3), write]);
+    get(&new, 3);
+    queue.set(Change::read(&new).delete());
+    queue.nothing();
+}
+
+#[test]
+fn deleting_the_knote_of_a_closed_file_deleted_that_of_the_new_one() {
+    let _serial = serial();
+    let (old, _peer) = pair();
+    let number = old.as_raw_fd();
+    let _dup = far_dup(&old);
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&old).udata(1));
+    drop(old);
+    let (new, _new_peer) = pair_at(number);
+    queue.set(Change::write(&new).udata(2));
+    assert_eq!(queue.apply(Change::read(&new).delete()), Err(libc::ENOENT));
+    queue.sees(&[want_write(&new).udata(2)]);
+}
+
+#[test]
+fn enabling_a_due_timer_made_its_next_period_early() {
+    const PERIOD: Duration = Duration::from_millis(300);
+    let mut queue = TestQueue::new();
+    let start = Instant::now();
+    let timer = Change::timer(1, PERIOD);
+    queue.set(timer);
+    wait_for("the timer to be due", || start.elapsed() > PERIOD + PERIOD / 10);
+    queue.set(timer.enable());
+    let mut expirations = 0;
+    for _ in 0..2 {
+        let events = queue.wait(LIMIT);
+        let [event] = events[..] else { panic!("{events:?}") };
+        let EventKind::Timer { expirations: more, .. } = event.kind() else { panic!("{event:?}") };
+        expirations += more;
+        assert!(start.elapsed() >= PERIOD * u32::try_from(expirations).unwrap(), "{expirations} expirations");
+    }
+}
+
+// What a kernel does with a time that makes no sense, when the timer is there, differs.
+#[cfg(freebsd_abi)]
+#[test]
+fn a_timer_that_once_got_a_bad_time_did_not_rest() {
+    let mut queue = TestQueue::new();
+    let timer = Change::timer(1, Duration::from_millis(20));
+    queue.set(timer);
+    queue.set(timer.data(-1));
+    let events = queue.wait(LIMIT);
+    let [event] = events[..] else { panic!("{events:?}") };
+    assert!(event.flags().contains(Flags::ERROR) && event.data() == i64::from(libc::EINVAL), "{event:?}");
+    let start = Instant::now();
+    queue.set(timer);
+    let mut waits: u128 = 0;
+    while waits < 5 {
+        assert_eq!(queue.wait(LIMIT).len(), 1);
+        waits += 1;
+    }
+    assert!(start.elapsed().as_millis() >= 20 * waits, "{waits} events in {:?}", start.elapsed());
+}
+
+#[cfg(has_empty)]
+#[test]
+fn a_disabled_knote_of_a_send_buffer_was_reported() {
+    use std::io::Read;
+    let (client, mut server) = kq_tests::tcp_pair();
+    client.set_nonblocking(true).unwrap();
+    server.set_nonblocking(true).unwrap();
+    // SAFETY: 512 bytes of the block.
+    while unsafe { libc::write(client.as_raw_fd(), [0u8; 512].as_ptr().cast(), 512) } > 0 {}
+    let mut queue = TestQueue::new();
+    queue.set(Change::empty(&client).dispatch());
+    queue.nothing();
+    let mut block = [0; 4096];
+    wait_for("the buffer to drain", || {
+        while matches!(server.read(&mut block), Ok(1..)) {}
+        !queue.wait(kq_tests::QUIET).is_empty()
+    });
+    queue.nothing();
+    queue.set(Change::empty(&client).enable());
+    assert_eq!(queue.wait(LIMIT).len(), 1);
+    queue.nothing();
+}
+
+#[test]
+fn level_events_did_not_take_turns() {
+    const MANY: usize = 60;
+    let _serial = serial();
+    let pipes: Vec<_> = (0..MANY).map(|_| pipe()).collect();
+    let mut queue = TestQueue::with_room_for(1);
+    for (index, pipe) in pipes.iter().enumerate() {
+        put(&pipe.1, 1);
+        queue.set(Change::read(&pipe.0).udata(index));
+    }
+    queue.set(Change::user(1).udata(MANY));
+    queue.set(Change::user(1).udata(MANY).trigger());
+    // Level events take turns: each has one before the first has two.
+    let mut seen = vec![0; MANY + 1];
+    for _ in 0..2 * (MANY + 1) {
+        let events = queue.wait(LIMIT);
+        seen[events[0].udata()] += 1;
+    }
+    assert!(seen.iter().all(|times| *times >= 1), "{seen:?}");
+}
