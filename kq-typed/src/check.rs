@@ -20,10 +20,6 @@ pub(crate) fn registration(change: &Change) -> io::Result<()> {
     if change.filter() == Filter::PROC && change.get_fflags() & kq_sys::NOTE_TRACK != 0 {
         return Err(error(libc::EINVAL));
     }
-    // FreeBSD's kernel skips a change of filter 0 without a word.
-    if change.filter().raw() == 0 && Filter::READ.raw() != 0 {
-        return Err(error(libc::EINVAL));
-    }
     #[cfg(has_user)]
     if (change.ident(), change.filter()) == (WAKER_IDENT, Filter::USER) {
         return Err(error(libc::EEXIST));
@@ -117,8 +113,6 @@ mod tests {
         assert_eq!(errno(Change::process(1, track)), Some(libc::EINVAL));
         // Notes of other filters have the same value.
         assert_eq!(errno(read.fflags(kq_sys::NOTE_TRACK)), None);
-        #[cfg(not(netbsd))]
-        assert_eq!(errno(Change::new(0, Filter::from_raw(0), Flags::ADD)), Some(libc::EINVAL));
         #[cfg(has_user)]
         assert_eq!(errno(Change::user(WAKER_IDENT)), Some(libc::EEXIST));
     }

@@ -178,9 +178,6 @@ impl<V: Clone> Core<V> {
             let it = slots.get(key)?;
             (it.change, it.knote, it.added_again)
         };
-        if ending == Ending::Delivered && knote != Knote::Fired {
-            return None;
-        }
         let place = place_of(&change);
         if index.holds(place, key) {
             if (knote == Knote::There || added_again) && self.is_ours() {

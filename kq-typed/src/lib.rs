@@ -129,7 +129,7 @@
 //! | timers and user events of the process: 1,024 together | OpenBSD | ENOMEM |
 //! | epoll entries of a user (`fs.epoll.max_user_watches`) | Linux: descriptors and processes | ENOSPC |
 //! | inotify instances and watches of a user (`fs.inotify.max_user_instances`, `max_user_watches`) | Linux: `Vnode`, regular files | EMFILE, ENOSPC |
-//! | registrations of a queue: 2³², with pointers of 32 bits 2²⁰ | all | ENOMEM |
+//! | registrations of a queue: 2³² (Linux: 33,554,432), with pointers of 32 bits 2²⁰ | all | ENOMEM |
 //! | kernel memory | all | ENOMEM |
 
 #![forbid(unsafe_code)]

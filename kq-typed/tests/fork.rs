@@ -7,11 +7,43 @@ mod common;
 
 use common::*;
 use kq_typed::kq::Change;
-use kq_typed::{EventFilter, EventFlags, Kqueue, Queue};
+use kq_typed::{EventFilter, EventFlags, Kqueue, Queue, Registration};
 use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 
 fn errno<T>(result: std::io::Result<T>) -> i32 {
     result.err().and_then(|error| error.raw_os_error()).unwrap_or(0)
+}
+
+/// Whether a queue that the child makes, under the number of the parent's, keeps its knote when what the child has of the
+/// parent's goes.
+fn a_queue_of_the_same_number_survives(
+    socket: &UnixStream,
+    parents: Queue<&'static str>,
+    registration: Registration<&'static str>,
+) -> bool {
+    let number = parents.as_raw_fd();
+    // SAFETY: the parent's queue is not used in the child; where it was not inherited this does nothing.
+    unsafe { libc::close(number) };
+    let mut queues = Vec::new();
+    let own = loop {
+        let queue: Queue<&str> = Queue::new().unwrap();
+        if queue.as_raw_fd() >= number {
+            break queue;
+        }
+        queues.push(queue);
+    };
+    let _own = own.register(Change::write(socket).clear(), "own").unwrap();
+    let read = own.register(Change::read(socket).clear(), "own").unwrap();
+    let told = errno(registration.disable());
+    drop(registration);
+    drop(parents);
+    // Both knotes are there, and the queue.
+    told == libc::EBADF
+        && own.as_raw_fd() == number
+        && own.wait(&mut own.events(8), PATIENCE).unwrap().count() == 1
+        && read.enable().is_ok()
 }
 
 #[test]
@@ -33,12 +65,11 @@ fn a_forked_child_leaves_the_parents_queue_alone() {
             errno(queue.register(Change::write(&a), "child")),
             errno(kq.register(&a, EventFilter::Write, EventFlags::ADD, None::<()>)),
         ];
-        drop(registration);
-        drop(queue);
-        drop(kq);
         let as_told = answers.iter().all(|answer| *answer == libc::EBADF);
+        let survives = a_queue_of_the_same_number_survives(&a, queue, registration);
+        drop(kq);
         // SAFETY: ends the process.
-        unsafe { libc::_exit(i32::from(!as_told)) };
+        unsafe { libc::_exit(i32::from(!as_told) + 2 * i32::from(!survives)) };
     }
     let mut status = 0;
     // SAFETY: `status` is valid for the call's write.
