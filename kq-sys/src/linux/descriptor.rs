@@ -120,7 +120,7 @@ impl State {
         let mut added = self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key);
         if added == Err(libc::EEXIST) && self.entry_of(self.knotes.find(other, knote.ident)) == Some(Set::Outer) {
             set = Set::Inner;
-            added = self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, interest, key);
+            added = self.ctl_for(set, libc::EPOLL_CTL_ADD, fd, interest, key);
         }
         let other = self.knotes.find(other, self.knotes[index].ident);
         match added {
@@ -131,7 +131,7 @@ impl State {
                 }
             }
             // An entry of a knote that is gone: its number was another file's for a while, and is the old file's again.
-            Err(libc::EEXIST) => self.ctl_in(set, libc::EPOLL_CTL_MOD, fd, interest, key)?,
+            Err(libc::EEXIST) => self.ctl_for(set, libc::EPOLL_CTL_MOD, fd, interest, key)?,
             // A file that epoll cannot watch.
             Err(libc::EPERM) => {
                 let status = sys::status_of(fd)?;
@@ -158,7 +158,7 @@ impl State {
             Source::Process(_) => self.add_process_entries(index),
             _ => {
                 let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
-                self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, interest, key)
+                self.ctl_for(set, libc::EPOLL_CTL_ADD, fd, interest, key)
             }
         }
     }
@@ -204,7 +204,7 @@ impl State {
         let knote = &self.knotes[index];
         let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
         match self.entry_of(Some(index)) {
-            Some(set) => self.ctl_in(set, libc::EPOLL_CTL_MOD, fd, interest, key),
+            Some(set) => self.ctl_for(set, libc::EPOLL_CTL_MOD, fd, interest, key),
             None if sys::is_open(fd) => Ok(()),
             None => Err(libc::EBADF),
         }
@@ -232,7 +232,7 @@ impl State {
         match &self.knotes[index].source {
             Source::Descriptor(Watch { entry: Entry::In(set), .. }) => {
                 let set = *set;
-                self.ctl_in(set, libc::EPOLL_CTL_DEL, fd, 0, 0)
+                self.ctl_for(set, libc::EPOLL_CTL_DEL, fd, 0, 0)
             }
             Source::Descriptor(_) if !sys::is_open(fd) => Err(libc::EBADF),
             Source::Process(_) => self.remove_process_entries(index),
@@ -319,9 +319,9 @@ impl State {
     pub(super) fn ask_for_its_file(&mut self, index: Index) -> bool {
         let Some(set) = self.entry_of(Some(index)) else { return true };
         let fd = self.knotes[index].ident as RawFd;
-        match self.ctl_in(set, libc::EPOLL_CTL_ADD, fd, EDGE | ONCE, PROBE) {
+        match self.ctl_for(set, libc::EPOLL_CTL_ADD, fd, EDGE | ONCE, PROBE) {
             Ok(()) => {
-                let _ = self.ctl_in(set, libc::EPOLL_CTL_DEL, fd, 0, 0);
+                let _ = self.ctl_for(set, libc::EPOLL_CTL_DEL, fd, 0, 0);
                 false
             }
             Err(libc::EBADF | libc::EPERM) => false,

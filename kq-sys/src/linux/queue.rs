@@ -203,6 +203,22 @@ impl State {
         sys::epoll_ctl(inner, operation, fd, interest, key)
     }
 
+    /// epoll_ctl for a knote's descriptor: EBADF for one of the queue's own, which may have got the number of one that
+    /// the program has closed.
+    pub(super) fn ctl_for(&mut self, set: Set, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
+        let is_inner = self.inner.as_ref().is_some_and(|inner| inner.as_raw_fd() == fd);
+        if is_inner || self.own_entries().flatten().any(|(own, ..)| own == fd) {
+            return Err(libc::EBADF);
+        }
+        self.ctl_in(set, operation, fd, interest, key)
+    }
+
+    /// The queue's own entries beside that of the inner set, as they should be in a set.
+    fn own_entries(&self) -> impl Iterator<Item = Option<(RawFd, u32, Key)>> {
+        let signals = if self.signals == 0 { [None; 2] } else { self.signal_entries() };
+        [self.token_entry(), self.inotify_entry()].into_iter().chain(self.clock_entries()).chain(signals)
+    }
+
     /// Whether the number is the queue's own.
     pub(super) fn is(&self, number: RawFd) -> bool {
         !self.closed && self.epoll == number
@@ -233,14 +249,8 @@ impl State {
         }
         // Those who wait on the old instance come over to the new one. Makes the token too, if there was none.
         self.wake_all()?;
-        let own =
-            [self.inner.as_ref().map(|inner| (inner.as_raw_fd(), libc::EPOLLIN as u32, INNER)), self.token_entry()];
-        let own = own
-            .into_iter()
-            .chain(self.clock_entries())
-            .chain([self.inotify_entry()])
-            .chain(if self.signals == 0 { [None; 2] } else { self.signal_entries() })
-            .flatten();
+        let inner = self.inner.as_ref().map(|inner| (inner.as_raw_fd(), libc::EPOLLIN as u32, INNER));
+        let own = self.own_entries().chain([inner]).flatten();
         for (fd, interest, key) in own {
             sys::epoll_ctl(fresh.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, interest, key)?;
         }

@@ -141,6 +141,10 @@ impl Installed {
 
     /// Puts the handler before the program's, if that is a thing to do for the signal.
     fn chain(&mut self, signal: usize) {
+        // The last knote may have gone since somebody looked.
+        if self.watchers[signal] == 0 {
+            return;
+        }
         let Some(now) = current(signal) else { return };
         if now.sa_sigaction == on_signal() {
             return;
