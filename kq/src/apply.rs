@@ -172,7 +172,8 @@ impl Kqueue {
             self.apply_one(&without)?;
         }
         match deleted {
-            Some(errno) if errno.raw() != libc::ENOENT => Err(errno.into()),
+            // Without a knote, or on a number that was free at that moment, there was nothing to delete.
+            Some(errno) if !errno.is_gone() => Err(errno.into()),
             _ => Ok(()),
         }
     }
@@ -257,10 +258,6 @@ impl Kqueue {
 fn with_receipt(change: Change) -> Raw {
     let mut raw = change.0;
     raw.flags |= Flags::RECEIPT.bits();
-    // FreeBSD passes over filter 0 without a receipt. This one does not exist either, and is refused.
-    if cfg!(freebsd_abi) && raw.filter == 0 {
-        raw.filter = 1;
-    }
     raw
 }
 
@@ -268,4 +265,46 @@ fn with_receipt(change: Change) -> Raw {
 fn is_receipt_of(entry: &Raw, change: &Change) -> bool {
     let is_receipt = Flags::from_bits_retain(entry.flags).contains(Flags::ERROR);
     is_receipt && entry.ident == change.0.ident && Filter::from_raw(entry.filter) == change.filter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// How many of the timers 0, 1 … are there, from the first on.
+    fn added(queue: &Kqueue) -> usize {
+        (0..).take_while(|id| queue.apply(&[Change::timer(*id, HOUR).delete()]).is_ok()).count()
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_for_a_call_is_split() {
+        let queue = Kqueue::new().unwrap();
+        let length = 3 * sys::MAX_LIST + 1;
+        let mut changes: Vec<Change> = (0..length).map(|id| Change::timer(id, HOUR)).collect();
+        queue.apply(&changes).unwrap();
+        assert_eq!(added(&queue), length);
+
+        let mut buffer = EventBuffer::with_capacity(2 * length);
+        assert!(queue.apply_each(&changes, &mut buffer).unwrap().all(|receipt| receipt.is_applied()));
+        assert_eq!(added(&queue), length);
+
+        assert!(queue.apply_and_wait(&changes, &mut buffer, Some(Duration::ZERO)).unwrap().is_empty());
+        assert_eq!(added(&queue), length);
+
+        // It stops at the first failure, in whichever part.
+        let failing = 2 * sys::MAX_LIST + 1;
+        if let Some(change) = changes.get_mut(failing) {
+            *change = Change::timer(failing, HOUR).delete();
+        }
+        assert_eq!(queue.apply(&changes).unwrap_err().errno().raw(), libc::ENOENT);
+        assert_eq!(added(&queue), failing);
+
+        let failures = queue.apply_each(&changes, &mut buffer).unwrap().filter(|receipt| !receipt.is_applied());
+        assert_eq!(failures.map(|receipt| receipt.index()).collect::<Vec<_>>(), [failing]);
+        let told = queue.apply_and_wait(&changes, &mut buffer, Some(Duration::ZERO)).unwrap();
+        assert_eq!(told.iter().map(Event::ident).collect::<Vec<_>>(), [failing]);
+    }
 }

@@ -72,8 +72,8 @@ impl Change {
     /// dropped: with no room left in the event list a receipt would silently end the batch.
     /// [`Kqueue::apply_each`](crate::Kqueue::apply_each) reports the outcome of every change.
     ///
-    /// A filter of number 0 is none on FreeBSD, whose kernel skips such a change without a word, as kq-sys does on
-    /// Linux; on NetBSD it is READ.
+    /// Number 0 is NetBSD's READ and no filter elsewhere; FreeBSD's kernel passes over such a change without a word. So
+    /// there 0 becomes 1, which is no filter either, and which every kernel refuses with EINVAL.
     ///
     /// ```
     /// use kq::{Change, Filter, Flags};
@@ -82,9 +82,13 @@ impl Change {
     /// assert_eq!(change.flags(), Flags::ADD | Flags::DISABLE);
     /// ```
     pub fn new(ident: usize, filter: Filter, flags: Flags) -> Change {
+        let filter = match filter.raw() {
+            0 if cfg!(not(netbsd)) => 1,
+            number => number,
+        };
         Change(Raw {
             ident: ident as Ident,
-            filter: filter.raw(),
+            filter,
             flags: flags.difference(Flags::RECEIPT).bits(),
             fflags: 0,
             data: 0,
@@ -363,6 +367,12 @@ mod tests {
         assert_eq!(change.get_udata(), usize::MAX);
         let shown = format!("{change:?}");
         assert!(shown.contains("Filter(77)") && shown.contains("0x400"), "{shown}");
+    }
+
+    #[test]
+    fn filter_zero_is_none_that_a_kernel_would_pass_over() {
+        let change = Change::new(1, Filter::from_raw(0), Flags::ADD);
+        assert_eq!(change.filter(), Filter::from_raw(if cfg!(netbsd) { 0 } else { 1 }));
     }
 
     #[test]

@@ -56,6 +56,9 @@ impl Change {
     /// system has no timers by the wall clock (DragonFly, NetBSD 9), or cannot count so far (FreeBSD and Linux beyond
     /// the year 2038), the time that is left *now* is what is waited for, and a later step of the clock goes
     /// unnoticed; Apple's systems do not notice it either.
+    ///
+    /// Use [`Kqueue::replace`](crate::Kqueue::replace) where the id may be another timer's still: added over a periodic
+    /// one it stays periodic, and Apple refuses a change between the two kinds with EINVAL.
     pub fn timer_at(id: usize, time: SystemTime) -> Change {
         Change::from_setting(id, TimerSetting::at(time, SystemTime::now())).oneshot()
     }
@@ -82,8 +85,8 @@ impl Change {
     /// Counts a signal that is sent to this process, besides its usual effect.
     ///
     /// `signal` is the signal's number, such as `libc::SIGUSR1`. The signal keeps being delivered: ignore or handle
-    /// those that would end the process. A number that is no signal's is refused with EINVAL, at the latest when its
-    /// event would come (FreeBSD accepts some and never reports them).
+    /// those that would end the process. Applying it fails with EINVAL if the number is no signal's; FreeBSD takes
+    /// any number and never reports it.
     pub fn signal(signal: i32) -> Change {
         // A negative number becomes one that no signal has.
         Change::with(signal as usize, Filter::SIGNAL)

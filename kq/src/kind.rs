@@ -77,7 +77,7 @@ pub enum EventKind {
         events: ProcEvents,
         /// How the process ended, if it exited and the kernel tells.
         status: Option<ExitStatus>,
-        /// The parent's id, if this tells of a child that is followed (NOTE_CHILD).
+        /// The parent's id, if this tells of a child that is followed (NOTE_CHILD) and has not exited yet.
         parent: Option<u32>,
     },
     /// The process of a process descriptor exited.
@@ -276,7 +276,11 @@ fn at_end_of_file(event: &Event) -> bool {
 fn process(event: &Event) -> EventKind {
     let events = ProcEvents::from_bits_retain(event.fflags());
     #[cfg(has_track)]
-    let parent = events.contains(ProcEvents::CHILD).then(|| u32::try_from(event.data()).unwrap_or(u32::MAX));
+    let parent = {
+        // A child that has exited by then has its status in the place of its parent.
+        let told = events.contains(ProcEvents::CHILD) && !events.contains(ProcEvents::EXIT);
+        told.then(|| u32::try_from(event.data()).unwrap_or(u32::MAX))
+    };
     #[cfg(not(has_track))]
     let parent = None;
     EventKind::Process {
@@ -345,6 +349,13 @@ mod tests {
     fn a_followed_child_has_its_parent() {
         let child = event(78, Filter::PROC, Flags::ONESHOT, ProcEvents::CHILD.bits(), 77);
         assert!(matches!(child.kind(), EventKind::Process { pid: 78, parent: Some(77), status: None, .. }));
+
+        let both = (ProcEvents::CHILD | ProcEvents::EXIT).bits();
+        let exited = event(78, Filter::PROC, Flags::EOF | Flags::ONESHOT, both, 0x300);
+        let EventKind::Process { pid: 78, parent: None, status: Some(status), .. } = exited.kind() else {
+            panic!("{:?}", exited.kind());
+        };
+        assert_eq!(status.code(), Some(3));
     }
 
     #[test]
