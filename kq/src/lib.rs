@@ -190,3 +190,8 @@ pub use waker::Waker;
 
 /// The raw calls, structs and constants that kq stands on.
 pub use kq_sys;
+
+/// The program in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

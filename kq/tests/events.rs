@@ -3,8 +3,9 @@
 mod common;
 
 use common::{child_line, pair, queue, spawn_child, udata, AT_ONCE, PATIENCE};
-use kq::{Change, EventKind, ProcEvents};
-use std::io::{Read, Write};
+use kq::{Change, EventKind, ProcEvents, VnodeEvents};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -93,6 +94,93 @@ fn a_low_water_mark_waits_for_enough() {
     sender.write_all(b"d").unwrap();
     let events = queue.wait(&mut buffer, PATIENCE).unwrap();
     assert!(matches!(events[0].kind(), EventKind::Read { available: Some(4), .. }), "{events:?}");
+}
+
+#[test]
+fn a_low_water_mark_is_no_error_at_the_end() {
+    let (queue, mut buffer) = queue(4);
+    let (receiver, sender) = pair();
+    queue.apply(&[Change::read(&receiver).low_water(4)]).unwrap();
+    drop(sender);
+    let events = queue.wait(&mut buffer, PATIENCE).unwrap();
+    assert!(matches!(events[0].kind(), EventKind::Read { eof: true, error: None, .. }), "{events:?}");
+}
+
+#[test]
+fn a_file_is_read_from_its_offset_to_its_end() {
+    let (queue, mut buffer) = queue(4);
+    let (_path, mut file) = file("kq-read");
+    file.write_all(b"0123456789").unwrap();
+    file.seek(SeekFrom::Start(4)).unwrap();
+    queue.apply(&[Change::read(&file).udata(1)]).unwrap();
+    let events = queue.wait(&mut buffer, PATIENCE).unwrap();
+    assert!(matches!(events[0].kind(), EventKind::Read { available: Some(6), .. }), "{events:?}");
+    assert_eq!(udata(events), [1]);
+}
+
+#[test]
+fn a_file_is_written_and_deleted() {
+    let (queue, mut buffer) = queue(4);
+    let (path, mut file) = file("kq-vnode");
+    queue.apply(&[Change::vnode(&file, VnodeEvents::WRITE | VnodeEvents::DELETE).clear().udata(3)]).unwrap();
+    assert!(queue.wait(&mut buffer, AT_ONCE).unwrap().is_empty());
+    let mut next = |what: VnodeEvents| {
+        let events = queue.wait(&mut buffer, PATIENCE).unwrap();
+        assert_eq!(udata(events), [3]);
+        let EventKind::Vnode { events: told, .. } = events[0].kind() else { panic!("{events:?}") };
+        assert!(told.contains(what), "{events:?}");
+    };
+    file.write_all(b"x").unwrap();
+    next(VnodeEvents::WRITE);
+    drop(path);
+    next(VnodeEvents::DELETE);
+}
+
+/// A new file, and what removes it when it is dropped.
+fn file(name: &str) -> (impl Drop, File) {
+    struct Removed(std::path::PathBuf);
+    impl Drop for Removed {
+        fn drop(&mut self) {
+            std::fs::remove_file(&self.0).expect("the file is there");
+        }
+    }
+    let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).expect("a file");
+    (Removed(path), file)
+}
+
+#[test]
+fn a_signal_is_counted() {
+    let (queue, mut buffer) = queue(4);
+    // An ignored signal is recorded all the same, and disturbs no other test.
+    // SAFETY: takes numbers only.
+    unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) };
+    queue.apply(&[Change::signal(libc::SIGUSR1).udata(4)]).unwrap();
+    assert!(queue.wait(&mut buffer, AT_ONCE).unwrap().is_empty());
+    for _ in 0..2 {
+        // SAFETY: takes numbers only.
+        assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) }, 0);
+        let events = queue.wait(&mut buffer, PATIENCE).unwrap();
+        assert_eq!(events[0].kind(), EventKind::Signal { signal: libc::SIGUSR1, count: 1 });
+        assert_eq!(udata(events), [4]);
+    }
+    queue.apply(&[Change::signal(libc::SIGUSR1).delete()]).unwrap();
+}
+
+#[test]
+#[cfg(has_empty)]
+fn a_send_buffer_runs_empty() {
+    let (queue, mut buffer) = queue(4);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    if let Err(error) = queue.apply(&[Change::empty(&client).clear().udata(6)]) {
+        // NetBSD 9 lacks the filter.
+        assert!(cfg!(netbsd) && error.errno().raw() == libc::EINVAL, "{error}");
+        return;
+    }
+    let events = queue.wait(&mut buffer, PATIENCE).unwrap();
+    let EventKind::Empty { fd, eof: false, error: None, .. } = events[0].kind() else { panic!("{events:?}") };
+    assert_eq!((fd, events[0].udata()), (client.as_raw_fd(), 6));
 }
 
 #[test]
