@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use std::os::fd::AsRawFd;
 
 use super::knote::{Key, Source};
-use super::queue::{Queue, Set, State, CLOCKS, INNER, INOTIFY, PROBE, SIGNALS, TOKEN};
+use super::queue::{turn, Queue, Set, State, CLOCKS, INNER, INOTIFY, PROBE, SIGNALS, TOKEN};
 use super::sys::{self, Result, Wait};
 use super::timer::{MONOTONIC, REALTIME};
 use super::{kevent, registry, signals, timespec};
@@ -55,6 +55,25 @@ impl Queue {
         let _ = state.show_ready();
     }
 
+    /// Gives the inner set its turn before the outer one, if it is its turn; the number of the harvest that it was.
+    ///
+    /// As one entry of the outer set it would have one turn in a round of all of those.
+    #[cold]
+    fn take_turns(&self, list: &mut EventList) -> Option<u32> {
+        if self.turn.swap(turn::OUTER, Ordering::Relaxed) == turn::OUTER_THEN_INNER {
+            self.turn.store(turn::INNER, Ordering::Relaxed);
+            return None;
+        }
+        let mut state = self.state.lock();
+        let harvest = state.next_harvest();
+        let half = list.room().div_ceil(2);
+        if state.harvest_inner(half, harvest, list) {
+            let next = if list.room() == 0 { turn::OUTER_THEN_INNER } else { turn::INNER };
+            self.turn.store(next, Ordering::Relaxed);
+        }
+        Some(harvest)
+    }
+
     /// A stale entry that cannot be removed ends every wait at once: only time can bring the means to remove it.
     fn spare_the_processor(&self) {
         if core::mem::take(&mut self.state.lock().is_stale_entry_left) {
@@ -77,6 +96,15 @@ impl Queue {
             self.look_at_signals(watched);
         }
         signals::wait_begins();
+        if self.turn.load(Ordering::Relaxed) != turn::OUTER {
+            harvest = self.take_turns(list);
+            if list.room() == 0 {
+                return Ok(list.length);
+            }
+            if list.length > 0 {
+                wait = Wait::No;
+            }
+        }
         loop {
             let asked = list.room().min(HARVEST);
             let entries = match sys::epoll_wait(self.epoll, &mut buffer[..asked], wait) {
@@ -92,7 +120,9 @@ impl Queue {
                 let mut state = self.state.lock();
                 let harvest = *harvest.get_or_insert_with(|| state.next_harvest());
                 let before = list.length;
-                state.harvest(entries, harvest, list);
+                if state.harvest(entries, harvest, list) {
+                    self.turn.store(turn::INNER, Ordering::Relaxed);
+                }
                 let is_full = entries.len() == asked && list.room() > 0;
                 // Only the buffer was too short.
                 if list.length > before && is_full && asked == HARVEST {
@@ -136,8 +166,8 @@ impl State {
         self.harvest
     }
 
-    /// Makes events of the entries that epoll gave.
-    fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u32, list: &mut EventList) {
+    /// Makes events of the entries that epoll gave; whether the inner set has more.
+    fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u32, list: &mut EventList) -> bool {
         let mut inner = false;
         for entry in entries {
             let key = entry.u64;
@@ -152,31 +182,35 @@ impl State {
                 _ => self.take(Set::Outer, key, entry.events, harvest, list),
             }
         }
+        let mut inner_has_more = inner;
         if inner && list.room() > 0 {
-            self.harvest_inner(harvest, list);
+            // It stands for all its entries with one, and gets the room that is left, less one for ready knotes.
+            let kept_free = usize::from(self.ready.len() > 0);
+            inner_has_more = self.harvest_inner((list.room() - kept_free).max(1), harvest, list);
         }
         self.deliver_ready(harvest, list);
         // Both fail only where the number was closed by now; then nobody waits for what they show.
         let _ = self.arm_clocks();
         let _ = self.show_ready();
+        inner_has_more
     }
 
-    /// The inner set stands for all its entries with one: it gets the room that is left, less one for ready knotes.
-    fn harvest_inner(&mut self, harvest: u32, list: &mut EventList) {
-        let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return };
-        let kept_free = usize::from(self.ready.len() > 0);
-        let room = (list.room() - kept_free).clamp(1, HARVEST);
+    /// Makes events of so many entries of the inner set; whether it may have more.
+    fn harvest_inner(&mut self, room: usize, harvest: u32, list: &mut EventList) -> bool {
+        let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return false };
+        let room = room.min(HARVEST);
         let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
-        let Ok(count) = sys::epoll_wait(inner, &mut buffer[..room], Wait::No) else { return };
+        let Ok(count) = sys::epoll_wait(inner, &mut buffer[..room], Wait::No) else { return false };
         for entry in initialised(&buffer[..count]) {
             self.take(Set::Inner, entry.u64, entry.events, harvest, list);
         }
+        count == room
     }
 
     /// Makes the event of one entry, if there is one.
     fn take(&mut self, set: Set, key: Key, readiness: u32, harvest: u32, list: &mut EventList) {
         let Some(index) = self.knotes.by_key(key) else {
-            return self.purge(set, key);
+            return self.meet_stranger(set, key);
         };
         let knote = &mut self.knotes[index];
         // Switched off since epoll gave the entry; or a level entry that comes up for the second time in this call, as

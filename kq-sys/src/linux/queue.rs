@@ -1,6 +1,6 @@
 //! The queue: what it is made of, and how changes are applied to its knotes.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -28,6 +28,18 @@ pub(super) struct Queue {
     pub(super) state: Mutex<State>,
     /// The signals that its knotes watch, a bit each: looked at before every wait.
     pub(super) signals: AtomicU64,
+    /// Whose turn it is, where the inner set has more than its turns give it.
+    pub(super) turn: AtomicU8,
+}
+
+/// Turns of the two sets.
+pub(super) mod turn {
+    /// The outer set's, in which the inner set is one entry.
+    pub(crate) const OUTER: u8 = 0;
+    /// The inner set's, for half of the list.
+    pub(crate) const INNER: u8 = 1;
+    /// The outer set's, after a turn of the inner set that filled the list.
+    pub(crate) const OUTER_THEN_INNER: u8 = 2;
 }
 
 /// What the queue's lock guards. It is held while changes are applied and events are made, never while waiting.
@@ -55,6 +67,8 @@ pub(super) struct State {
     pub(super) is_number_unproven: bool,
     /// A stale entry came up and could not be removed.
     pub(super) is_stale_entry_left: bool,
+    /// The last key that came up and belongs to no knote.
+    pub(super) stranger: Key,
 }
 
 impl Queue {
@@ -64,7 +78,12 @@ impl Queue {
         let number = epoll.as_raw_fd();
         registry::insert(
             number,
-            Arc::new(Queue { epoll: number, state: Mutex::new(State::new(number)), signals: AtomicU64::new(0) }),
+            Arc::new(Queue {
+                epoll: number,
+                state: Mutex::new(State::new(number)),
+                signals: AtomicU64::new(0),
+                turn: AtomicU8::new(turn::OUTER),
+            }),
         )?;
         Ok(epoll.into_raw_fd())
     }
@@ -86,8 +105,9 @@ impl Queue {
 
     /// Whether the number still is this queue, and has not become something else behind its back.
     pub(super) fn has_its_number(&self) -> bool {
-        // A queue that is busy in another thread is there; waiting for it could be waiting for each other.
-        self.state.try_lock().map_or(true, |mut state| state.need_token().is_ok() && state.switch_token().is_ok())
+        // Without a token there is nothing to ask for. A queue that is busy in another thread is there; waiting for it
+        // could be waiting for each other.
+        self.state.try_lock().map_or(true, |mut state| state.switch_token().is_ok())
     }
 
     /// How many events it could give at least, for an outer queue that watches it; 1 where it is not known.
@@ -172,6 +192,7 @@ impl State {
             now: sys::seconds(),
             is_number_unproven: false,
             is_stale_entry_left: false,
+            stranger: TOKEN,
         }
     }
 
@@ -304,7 +325,8 @@ impl State {
         if let Some(index) = self.knotes.find(change.filter, change.ident) {
             match self.modify(index, change) {
                 // The knote's file was closed, and its number is another file's now: there is no such knote.
-                Err(libc::ENOENT) if is_descriptor && change.flags & EV_ADD != 0 => {}
+                Err(libc::ENOENT)
+                    if change.flags & EV_ADD != 0 && self.knotes.find(change.filter, change.ident).is_none() => {}
                 outcome => return outcome,
             }
         } else if change.flags & EV_ADD == 0 {

@@ -21,12 +21,19 @@ impl State {
         }
     }
 
-    /// An entry came up that belongs to no knote. It is gone from the set afterwards, or the set is a new one.
+    /// An entry came up that belongs to no knote. Removed at the second time, or the set is a new one then.
     #[cold]
-    pub(super) fn purge(&mut self, set: Set, key: Key) {
+    pub(super) fn meet_stranger(&mut self, set: Set, key: Key) {
+        // Mostly of a knote that was deleted since epoll gave the entry. What is still there comes again.
+        if core::mem::replace(&mut self.stranger, key) == key {
+            self.purge(set, key);
+        }
+    }
+
+    /// Removes the entry with the key.
+    fn purge(&mut self, set: Set, key: Key) {
         let Some(epoll) = self.set(set) else { return };
         let removed = match find_entry(epoll, key) {
-            // Deleted since epoll gave it, as usual.
             Ok(None) => return,
             Ok(Some((number, nth))) => match descriptors().find(|fd| sys::is_entry(*fd, epoll, number, nth)) {
                 // It is the file's own number again.
@@ -74,7 +81,7 @@ impl State {
 /// The number of the entry with the key, and how many entries with that number come before it; `None` if there is no
 /// such entry, an error if nobody can tell.
 fn find_entry(epoll: RawFd, key: Key) -> Result<Option<(RawFd, u32)>> {
-    let list = std::fs::read_to_string(format!("/proc/self/fdinfo/{epoll}"))
+    let list = std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{epoll}"))
         .map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
     let mut seen: Vec<RawFd> = Vec::new();
     for line in list.lines() {
@@ -96,6 +103,6 @@ fn find_entry(epoll: RawFd, key: Key) -> Result<Option<(RawFd, u32)>> {
 
 /// The descriptors of this process.
 fn descriptors() -> impl Iterator<Item = RawFd> {
-    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let entries = std::fs::read_dir("/proc/thread-self/fd").into_iter().flatten();
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }

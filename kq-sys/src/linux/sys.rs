@@ -283,7 +283,8 @@ pub(crate) fn is_entry(fd: RawFd, epoll: RawFd, number: RawFd, nth: u32) -> bool
     let slot = EpollSlot { epoll: epoll as u32, number: number as u32, nth };
     // SAFETY: `slot` lives across the call.
     unsafe {
-        let me = libc::getpid();
+        // The process's first thread may have ended, and has no descriptors then.
+        let me = libc::syscall(libc::SYS_gettid);
         libc::syscall(libc::SYS_kcmp, me, me, KCMP_EPOLL_TFD, fd, &slot as *const EpollSlot) == 0
     }
 }
@@ -348,9 +349,9 @@ pub(crate) fn inotify_init() -> Result<OwnedFd> {
 /// instance.
 pub(crate) fn inotify_add(inotify: RawFd, fd: RawFd, above: bool, mask: u32) -> Result<i32> {
     // Written without allocating, with room for any number and a zero at the end.
-    let mut path = [0u8; 32];
+    let mut path = [0u8; 40];
     let suffix = if above { "/.." } else { "" };
-    write!(&mut path[..31], "/proc/self/fd/{fd}{suffix}").map_err(|_| libc::ENAMETOOLONG)?;
+    write!(&mut path[..39], "/proc/thread-self/fd/{fd}{suffix}").map_err(|_| libc::ENAMETOOLONG)?;
     // SAFETY: `path` ends with a zero and lives across the call.
     check(unsafe { libc::inotify_add_watch(inotify, path.as_ptr().cast(), mask) })
 }
