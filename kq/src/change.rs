@@ -401,6 +401,20 @@ mod tests {
     }
 
     #[test]
+    #[cfg(has_ext)]
+    fn extra_words_go_along() {
+        let plain = Change::timer(1, Duration::from_secs(1));
+        let mut words = kq_sys::ext_t::default();
+        words[words.len() - 1] = 7;
+        // SAFETY: a timer takes none of the words for an address.
+        let change = unsafe { plain.ext(words) };
+        assert_eq!((plain.get_ext(), change.get_ext()), (kq_sys::ext_t::default(), words));
+        assert!(plain != change);
+        assert!(format!("{change:?}").contains("ext: ["), "{change:?}");
+        assert_eq!(change.delete().get_ext(), words);
+    }
+
+    #[test]
     fn changes_and_threads() {
         fn shareable<T: Send + Sync + Copy>() {}
         shareable::<Change>();

@@ -4,8 +4,6 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-use crate::create;
-
 /// A kernel event queue (kqueue(2)).
 ///
 /// Every method takes `&self`, and a queue can be shared by threads: one may apply changes while others wait, and of
@@ -15,7 +13,7 @@ use crate::create;
 /// A queue is a descriptor itself, which is readable while events are pending: it can be polled, or watched by another
 /// queue or a runtime.
 ///
-/// A queue does not pass to a forked child. Dropped there, it leaves alone whatever the child has under its number.
+/// A queue does not pass to a forked child, unless it is made so on FreeBSD 15. Dropped there, it leaves alone whatever the child has under its number.
 ///
 /// ```
 /// use kq::{Change, EventBuffer, EventKind, Kqueue};
@@ -39,22 +37,28 @@ use crate::create;
 #[derive(Debug)]
 pub struct Kqueue {
     fd: ManuallyDrop<OwnedFd>,
-    /// The process that made the queue, or took it over.
-    pid: u32,
+    /// The process that made the queue, or took it over; `None` if forked children have it too.
+    pid: Option<u32>,
 }
 
 impl Kqueue {
-    /// Makes a queue that is closed on exec.
+    /// Makes a queue that is closed on exec, atomically where the system can (see [`Builder::close_on_exec`]).
     ///
-    /// Where the system can, it is so from the start (`kqueue1` or `kqueuex`: NetBSD, FreeBSD 14, OpenBSD 7.8, Linux;
-    /// Apple's queues always are); elsewhere it is made so by a second call, and a program that another thread
-    /// executes in between inherits the descriptor.
+    /// [`Kqueue::builder`] makes others.
+    ///
+    /// [`Builder::close_on_exec`]: crate::Builder::close_on_exec
     ///
     /// # Errors
     /// EMFILE and ENFILE if there is no descriptor left, ENOMEM if there is no memory, or, on FreeBSD, if the user has
     /// as many queues as the limits allow.
     pub fn new() -> io::Result<Kqueue> {
-        Ok(Kqueue::from(create::queue()?))
+        Kqueue::builder().build()
+    }
+
+    /// A queue that forked children have a copy of.
+    #[cfg(freebsd)]
+    pub(crate) fn of_any_process(fd: OwnedFd) -> Kqueue {
+        Kqueue { fd: ManuallyDrop::new(fd), pid: None }
     }
 
     /// The number for the system's calls.
@@ -65,7 +69,7 @@ impl Kqueue {
     /// Whether this process made the queue: a forked child did not, and has something else under its number, or
     /// nothing.
     pub(crate) fn is_ours(&self) -> bool {
-        self.pid == std::process::id()
+        self.pid.map_or(true, |pid| pid == std::process::id())
     }
 
     /// Takes the descriptor out; `self` is not dropped.
@@ -92,7 +96,7 @@ impl Drop for Kqueue {
 /// Takes over a descriptor, which should be a queue's: any other answers every call with EBADF or EINVAL.
 impl From<OwnedFd> for Kqueue {
     fn from(fd: OwnedFd) -> Kqueue {
-        Kqueue { fd: ManuallyDrop::new(fd), pid: std::process::id() }
+        Kqueue { fd: ManuallyDrop::new(fd), pid: Some(std::process::id()) }
     }
 }
 

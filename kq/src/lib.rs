@@ -111,7 +111,7 @@
 //! | FS | `Change::fs` | x | x | | x | x | |
 //! | PROCDESC | `Change::procdesc` | x | | | | | |
 //! | JAIL, JAILDESC | `Change::jail`, `Change::jaildesc` | 15 | | | | | |
-//! | AIO, LIO | none: registered through a `sigevent` | x | | | | | |
+//! | AIO, LIO | `Kqueue::sigevent`, with aio_read(2) and its like | x | | | | | |
 //! | DEVICE | `Change::device` | | | x | | | |
 //! | MACHPORT | `Change::machport` | | | | | x | |
 //! | VM | `Change::vm` | | | | | x | |
@@ -152,6 +152,8 @@
     )
 )]
 
+#[cfg(has_aio)]
+mod aio;
 mod apply;
 mod buffer;
 mod change;
@@ -164,17 +166,22 @@ mod flags;
 mod kind;
 mod kqueue;
 mod notes;
+#[cfg(apple)]
+mod precision;
 mod receipts;
 mod status;
 mod sys;
 mod timeout;
 mod timer;
+#[cfg(has_user)]
+mod user;
 mod wait;
 mod waker;
 
 pub use apply::ApplyError;
 pub use buffer::EventBuffer;
 pub use change::Change;
+pub use create::Builder;
 pub use errno::Errno;
 pub use event::Event;
 pub use filter::Filter;

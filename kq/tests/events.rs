@@ -3,6 +3,8 @@
 mod common;
 
 use common::{child_line, pair, queue, spawn_child, udata, AT_ONCE, PATIENCE};
+#[cfg(has_user)]
+use kq::Flags;
 use kq::{Change, EventKind, ProcEvents, VnodeEvents};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -232,6 +234,28 @@ fn a_user_event_is_triggered() {
     assert!(queue.wait(&mut buffer, AT_ONCE).unwrap().is_empty());
     queue.apply(&[user.delete()]).unwrap();
     assert_eq!(queue.apply(&[user.trigger()]).unwrap_err().errno().raw(), libc::ENOENT);
+}
+
+#[test]
+#[cfg(has_user)]
+fn the_flags_of_a_user_event_add_up() {
+    let (queue, mut buffer) = queue(4);
+    let user = Change::user(7).clear();
+    if let Err(error) = queue.apply(&[user]) {
+        // NetBSD 9 and OpenBSD before 7.8 have no user events.
+        assert!(cfg!(any(netbsd, openbsd)) && error.errno().raw() == libc::EINVAL, "{error}");
+        return;
+    }
+    // A change without an action modifies what is there.
+    let quietly = user.set_flags(Flags::empty());
+    queue.apply(&[quietly.set_user_flags(1), quietly.or_user_flags(6)]).unwrap();
+    assert!(queue.wait(&mut buffer, AT_ONCE).unwrap().is_empty());
+    queue.apply(&[user.and_user_flags(5).trigger()]).unwrap();
+    let events = queue.wait(&mut buffer, PATIENCE).unwrap();
+    assert!(matches!(events[0].kind(), EventKind::User { id: 7, flags: 5, .. }), "{events:?}");
+    queue.apply(&[user.trigger().set_user_flags(0x30)]).unwrap();
+    let events = queue.wait(&mut buffer, PATIENCE).unwrap();
+    assert!(matches!(events[0].kind(), EventKind::User { id: 7, flags: 0x30, .. }), "{events:?}");
 }
 
 #[test]

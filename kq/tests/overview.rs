@@ -6,18 +6,25 @@ use common::{child_line, spawn_child};
 use kq::{Change, EventBuffer, EventKind, Kqueue, ProcEvents, VnodeEvents};
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
+use std::process::ChildStdin;
 use std::time::Duration;
 
 const LISTENER: usize = 17;
 
 #[test]
-fn every_call_once() -> std::io::Result<()> {
+fn every_call_once() {
     child_line();
+    let mut child = spawn_child("every_call_once");
+    let done = each_call(child.id(), child.stdin.take());
+    child.wait().unwrap();
+    done.unwrap();
+}
+
+/// With the process `pid`, which ends when its input does.
+fn each_call(pid: u32, input: Option<ChildStdin>) -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let path = std::env::temp_dir().join(format!("kq-overview-{}", std::process::id()));
     let config_file = File::create(&path)?;
-    let mut child = spawn_child("every_call_once");
-    let pid = child.id();
     let timeout = Duration::from_secs(30);
 
     let kq = Kqueue::new()?;
@@ -32,7 +39,7 @@ fn every_call_once() -> std::io::Result<()> {
 
     let _client = TcpStream::connect(listener.local_addr()?)?;
     std::fs::remove_file(&path)?;
-    drop(child.stdin.take());
+    drop(input);
 
     let (mut accepted, mut fired, mut ended, mut removed) = (false, false, None, false);
     while !(accepted && fired && ended.is_some() && removed) {
@@ -57,7 +64,6 @@ fn every_call_once() -> std::io::Result<()> {
         }
     }
     assert!(ended.is_some_and(|status| status.success()));
-    child.wait()?;
 
     let changes = [Change::timer(2, Duration::from_millis(5)).oneshot()];
     let timeout = Some(timeout);

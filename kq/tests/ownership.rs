@@ -17,6 +17,16 @@ fn a_queue_is_closed_on_exec() {
 }
 
 #[test]
+fn a_queue_can_outlive_an_exec() {
+    let _alone = alone();
+    let queue = Kqueue::builder().close_on_exec(false).build().unwrap();
+    let flags = flags_of(queue.as_raw_fd());
+    assert!(flags != -1 && flags & libc::FD_CLOEXEC == 0);
+    let again = Kqueue::builder().close_on_exec(true).build().unwrap();
+    assert_ne!(flags_of(again.as_raw_fd()) & libc::FD_CLOEXEC, 0);
+}
+
+#[test]
 fn a_queue_goes_into_its_descriptor_and_back() {
     let _alone = alone();
     let (queue, mut buffer) = queue(4);
