@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use kq::{Change, EventKind, Flags};
-use kq_tests::{serial, wait_for, want, TestQueue, LIMIT};
-
-const PERIOD: Duration = Duration::from_millis(20);
+use kq::{Change, EventKind};
+use kq_tests::{serial, wait_for, TestQueue, LIMIT};
 
 #[cfg(not(netbsd))] // where EV_CLEAR, which every timer has, goes before EV_DISPATCH
 #[test]
 fn a_dispatched_timer_counts_while_it_is_disabled() {
+    use kq::Flags;
+    use kq_tests::want;
+
+    const PERIOD: Duration = Duration::from_millis(20);
+
     let mut queue = TestQueue::new();
     queue.set(Change::timer(1, PERIOD).dispatch());
     let events = queue.wait(LIMIT);
