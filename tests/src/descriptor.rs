@@ -20,6 +20,18 @@ pub fn pipe() -> (OwnedFd, OwnedFd) {
     (reader, writer)
 }
 
+/// Lets this process have `count` descriptors: some systems allow 256 unless they are asked for more.
+pub fn allow(count: libc::rlim_t) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is valid for the call's write.
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) });
+    if limit.rlim_cur < count {
+        limit.rlim_cur = count;
+        // SAFETY: the struct is valid.
+        checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) });
+    }
+}
+
 /// Two connected stream sockets.
 pub fn pair() -> (UnixStream, UnixStream) {
     UnixStream::pair().unwrap()

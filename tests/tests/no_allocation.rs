@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use kq::{Change, EventBuffer, Kqueue};
-use kq_tests::{get, pair, pipe, put, LIMIT};
+use kq_tests::{get, pair, pipe, put, serial, LIMIT};
 
 /// Counts the allocations of each thread.
 struct Counting;
@@ -63,6 +63,7 @@ fn without_allocation<T>(body: impl FnOnce() -> T) -> T {
 
 const REGISTRATIONS: usize = 100;
 
+/// Under `serial`, so that the limit of a small system (256 on macOS) is enough.
 fn pipes() -> Vec<(OwnedFd, OwnedFd)> {
     (0..REGISTRATIONS).map(|_| pipe()).collect()
 }
@@ -76,6 +77,7 @@ fn the_counter_counts() {
 
 #[test]
 fn a_wait_allocates_nothing() {
+    let _serial = serial();
     let pipes = pipes();
     let queue = Kqueue::new().unwrap();
     let mut buffer = EventBuffer::with_capacity(64);
@@ -113,6 +115,7 @@ fn changes(pipes: &[(OwnedFd, OwnedFd)]) -> Vec<Change> {
 
 #[test]
 fn changes_up_to_the_highest_number_of_registrations_allocate_nothing() {
+    let _serial = serial();
     let pipes = pipes();
     let queue = Kqueue::new().unwrap();
     let mut buffer = EventBuffer::with_capacity(64);
@@ -171,6 +174,7 @@ fn oneshots_that_are_added_again_allocate_nothing() {
 
 #[test]
 fn changes_with_a_wait_allocate_nothing() {
+    let _serial = serial();
     let pipes = pipes();
     let queue = Kqueue::new().unwrap();
     // The list fits, and does not.
@@ -219,6 +223,7 @@ fn a_failure_allocates_nothing() {
 
 #[test]
 fn receipts_allocate_once_for_a_length() {
+    let _serial = serial();
     let pipes = pipes();
     let queue = Kqueue::new().unwrap();
     let mut buffer = EventBuffer::with_capacity(64);
