@@ -6,7 +6,7 @@
 //! caller's runs under either: a value that leaves a slot is handed out, to be dropped when the locks are released.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use kq::{Change, Filter, Flags};
@@ -52,7 +52,7 @@ pub(crate) enum Ending {
 
 impl<V: Clone> Core<V> {
     pub(crate) fn new(queue: Arc<kq::Kqueue>, split: Split) -> Core<V> {
-        static QUEUES: AtomicUsize = AtomicUsize::new(0);
+        static QUEUES: AtomicU32 = AtomicU32::new(0);
         let number = QUEUES.fetch_add(1, Ordering::Relaxed);
         Core {
             index: Mutex::new(Index::new(queue)),

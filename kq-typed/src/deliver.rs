@@ -13,23 +13,32 @@ use crate::slots::{Knote, WAKER_UDATA};
 /// The memory that a batch of events is received in, allocated once.
 #[derive(Debug)]
 pub(crate) struct Buffer<E> {
-    raw: EventBuffer,
-    /// The batch, last event first, so that the next one is popped.
-    batch: Vec<E>,
+    /// What the kernel wrote.
+    pub(crate) raw: EventBuffer,
+    pub(crate) pending: Pending<E>,
+}
+
+/// The events of a batch that were not handed out yet, with their registrations.
+#[derive(Debug)]
+pub(crate) struct Pending<E> {
+    /// The last event first, so that the next one is popped.
+    entries: Vec<E>,
     /// The queue's count of deregistrations when the batch was looked up.
     seen: usize,
 }
 
-/// An event with the value of its registration, as one of the doors hands it out.
+/// An event with the value of its registration, as one of the doors keeps it.
 pub(crate) trait Delivered {
     type Value: Clone;
 
-    fn new(event: kq::Event, key: Key, value: Self::Value) -> Self;
-    fn event(&self) -> &kq::Event;
+    /// For the event at `index` of the batch.
+    fn new(event: &kq::Event, index: usize, key: Key, value: Self::Value) -> Self;
     fn key(&self) -> Key;
+    /// The event, of those of the batch.
+    fn event<'a>(&'a self, events: &'a [kq::Event]) -> &'a kq::Event;
 }
 
-/// Whether the kernel deleted the knote with this event.
+/// Whether the kernel deleted the knote with this event: its own mark, whatever was registered.
 fn is_last(event: &kq::Event) -> bool {
     event.flags().contains(Flags::ONESHOT)
 }
@@ -37,35 +46,40 @@ fn is_last(event: &kq::Event) -> bool {
 impl<E: Delivered> Buffer<E> {
     pub(crate) fn with_capacity(capacity: usize) -> Buffer<E> {
         let raw = EventBuffer::with_capacity(capacity);
-        let batch = Vec::with_capacity(raw.capacity());
-        Buffer { raw, batch, seen: 0 }
+        let entries = Vec::with_capacity(raw.capacity());
+        Buffer { raw, pending: Pending { entries, seen: 0 } }
     }
 
     pub(crate) fn capacity(&self) -> usize {
         self.raw.capacity()
     }
+}
 
+impl<E: Delivered> Pending<E> {
     pub(crate) fn len(&self) -> usize {
-        self.batch.len()
+        self.entries.len()
     }
 
     /// The next event whose registration was not deregistered since. If it is the registration's last, that is over
     /// now.
-    pub(crate) fn next(&mut self, core: &Core<E::Value>) -> Option<E> {
-        while let Some(delivered) = self.batch.pop() {
-            if core.is_current(delivered.key(), self.seen) {
-                if is_last(delivered.event()) {
-                    core.end(delivered.key(), Ending::Delivered);
+    #[inline]
+    pub(crate) fn next(&mut self, events: &[kq::Event], core: &Core<E::Value>) -> Option<E> {
+        loop {
+            // Looked at where it lies: it is moved once.
+            let next = self.entries.last()?;
+            if core.is_current(next.key(), self.seen) {
+                if is_last(next.event(events)) {
+                    core.end(next.key(), Ending::Delivered);
                 }
-                return Some(delivered);
+                return self.entries.pop();
             }
+            self.entries.pop();
         }
-        None
     }
 
     /// The events, first one first.
-    pub(crate) fn events(&self) -> std::iter::Rev<std::slice::Iter<'_, E>> {
-        self.batch.iter().rev()
+    pub(crate) fn iter(&self) -> std::iter::Rev<std::slice::Iter<'_, E>> {
+        self.entries.iter().rev()
     }
 
     /// Whether an event's registration was not deregistered since.
@@ -74,9 +88,9 @@ impl<E: Delivered> Buffer<E> {
     }
 
     /// Drops the events that are left. Registrations that had their last one among them are over.
-    pub(crate) fn discard(&mut self, core: &Core<E::Value>) {
-        while let Some(delivered) = self.batch.pop() {
-            if is_last(delivered.event()) {
+    pub(crate) fn discard(&mut self, events: &[kq::Event], core: &Core<E::Value>) {
+        while let Some(delivered) = self.entries.pop() {
+            if is_last(delivered.event(events)) {
                 core.end(delivered.key(), Ending::Delivered);
             }
         }
@@ -84,7 +98,7 @@ impl<E: Delivered> Buffer<E> {
 
     /// Drops the events that are left, of whatever queue.
     pub(crate) fn forget(&mut self) {
-        self.batch.clear();
+        self.entries.clear();
     }
 }
 
@@ -98,7 +112,7 @@ impl<V: Clone> Core<V> {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         // What a batch that was forgotten has left.
-        buffer.forget();
+        buffer.pending.forget();
         let deadline = match timeout {
             Some(time) if !time.is_zero() => Instant::now().checked_add(time),
             _ => None,
@@ -109,8 +123,8 @@ impl<V: Clone> Core<V> {
             match queue.wait(&mut buffer.raw, left) {
                 Ok([]) => return Ok(()),
                 Ok(events) => {
-                    let woken = self.look_up(events, &mut buffer.batch, &mut buffer.seen);
-                    if woken || !buffer.batch.is_empty() {
+                    let woken = self.look_up(events, &mut buffer.pending);
+                    if woken || buffer.pending.len() > 0 {
                         return Ok(());
                     }
                 }
@@ -128,32 +142,24 @@ impl<V: Clone> Core<V> {
     }
 
     /// Finds the registrations of the kernel's events, and says whether the waker's was among them.
-    fn look_up<E: Delivered<Value = V>>(&self, events: &[kq::Event], batch: &mut Vec<E>, seen: &mut usize) -> bool {
+    pub(crate) fn look_up<E: Delivered<Value = V>>(&self, events: &[kq::Event], pending: &mut Pending<E>) -> bool {
         let mut woken = false;
         let mut slots = self.slots.lock();
-        for event in events.iter().rev() {
+        for (index, event) in events.iter().enumerate().rev() {
             let Some((key, registered)) = slots.of_event(event) else {
                 woken |= event.udata() == WAKER_UDATA;
                 continue;
             };
+            // There is room for as many as the kernel wrote; nothing is ever allocated under the lock.
+            if pending.entries.len() == pending.entries.capacity() {
+                break;
+            }
             if is_last(event) {
                 registered.knote = Knote::Fired;
             }
-            batch.push(E::new(*event, key, registered.value.clone()));
+            pending.entries.push(E::new(event, index, key, registered.value.clone()));
         }
-        *seen = self.deregistrations.load(Ordering::Acquire);
+        pending.seen = self.deregistrations.load(Ordering::Acquire);
         woken
-    }
-}
-
-#[cfg(test)]
-impl<V: Clone> Core<V> {
-    /// Looks up events that were received apart.
-    pub(crate) fn look_up_for_test<E: Delivered<Value = V>>(
-        &self,
-        events: &[kq::Event],
-        buffer: &mut Buffer<E>,
-    ) -> bool {
-        self.look_up(events, &mut buffer.batch, &mut buffer.seen)
     }
 }

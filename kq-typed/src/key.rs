@@ -11,7 +11,7 @@ pub struct Key {
     /// Counts the registrations of the slot; 64 bits do not wrap.
     pub(crate) serial: u64,
     /// The queue's number within the process.
-    pub(crate) queue: usize,
+    pub(crate) queue: u32,
     pub(crate) slot: u32,
 }
 

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::check::error;
 use crate::core::{Collision, Ending};
+use crate::deliver::Buffer;
 use crate::handle::Handle;
 use crate::into_shared::IntoShared;
 use crate::key::Key;
@@ -138,7 +139,8 @@ impl<T> Queue<T> {
     /// EBADF (EINVAL on some systems) in a forked child, to which queues do not pass.
     pub fn wait<'a>(&'a self, ready: &'a mut ReadyBuffer<T>, timeout: Option<Duration>) -> io::Result<Batch<'a, T>> {
         self.handle.wait(&mut ready.buffer, timeout)?;
-        Ok(Batch { core: &self.handle.core, buffer: &mut ready.buffer })
+        let Buffer { raw, pending } = &mut ready.buffer;
+        Ok(Batch { core: &self.handle.core, events: raw.events(), pending })
     }
 
     /// The value of a registration, if it is not over.
@@ -288,8 +290,9 @@ mod tests {
     /// The values that a batch of `event` gives.
     fn values(queue: &Queue<usize>, event: kq::Event) -> Vec<usize> {
         let mut ready = queue.events(1);
-        queue.handle.core.look_up_for_test(&[event], &mut ready.buffer);
-        let batch = Batch { core: &queue.handle.core, buffer: &mut ready.buffer };
+        let pending = &mut ready.buffer.pending;
+        queue.handle.core.look_up(&[event], pending);
+        let batch = Batch { core: &queue.handle.core, events: &[event], pending };
         batch.map(|event| *event.udata().lock()).collect()
     }
 

@@ -8,7 +8,7 @@ use kq::Change;
 use parking_lot::Mutex;
 
 use crate::core::{Core, Ending};
-use crate::deliver::{Buffer, Delivered};
+use crate::deliver::{Buffer, Delivered, Pending};
 use crate::key::Key;
 
 /// Room for the events of a wait, allocated once; from [`Queue::events`](crate::Queue::events).
@@ -45,19 +45,22 @@ impl<T> fmt::Debug for ReadyBuffer<T> {
 #[must_use = "the events of a batch are gone when it is dropped"]
 pub struct Batch<'a, T> {
     pub(crate) core: &'a Core<Arc<Mutex<T>>>,
-    pub(crate) buffer: &'a mut Buffer<Entry<T>>,
+    pub(crate) events: &'a [kq::Event],
+    pub(crate) pending: &'a mut Pending<Entry<T>>,
 }
 
 impl<'a, T> Iterator for Batch<'a, T> {
     type Item = Ready<'a, T>;
 
+    #[inline]
     fn next(&mut self) -> Option<Ready<'a, T>> {
-        let core = self.core;
-        self.buffer.next(core).map(|entry| Ready { core, entry })
+        let entry = self.pending.next(self.events, self.core)?;
+        let event = &self.events[entry.index];
+        Some(Ready { core: self.core, event, key: entry.key, value: entry.value })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.buffer.len()))
+        (0, Some(self.pending.len()))
     }
 }
 
@@ -65,13 +68,13 @@ impl<T> std::iter::FusedIterator for Batch<'_, T> {}
 
 impl<T> Drop for Batch<'_, T> {
     fn drop(&mut self) {
-        self.buffer.discard(self.core);
+        self.pending.discard(self.events, self.core);
     }
 }
 
 impl<T> fmt::Debug for Batch<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("left", &self.buffer.len()).finish_non_exhaustive()
+        f.debug_struct("Batch").field("left", &self.pending.len()).finish_non_exhaustive()
     }
 }
 
@@ -96,53 +99,59 @@ impl<T> fmt::Debug for Batch<'_, T> {
 /// ```
 pub struct Ready<'a, T> {
     core: &'a Core<Arc<Mutex<T>>>,
-    entry: Entry<T>,
-}
-
-/// An event as it lies in the buffer.
-pub(crate) struct Entry<T> {
-    event: kq::Event,
+    event: &'a kq::Event,
     key: Key,
     value: Arc<Mutex<T>>,
+}
+
+/// An event as it is kept until its turn.
+pub(crate) struct Entry<T> {
+    value: Arc<Mutex<T>>,
+    key: Key,
+    /// Which of the batch's events it is.
+    index: usize,
 }
 
 impl<T> Delivered for Entry<T> {
     type Value = Arc<Mutex<T>>;
 
-    fn new(event: kq::Event, key: Key, value: Arc<Mutex<T>>) -> Entry<T> {
-        Entry { event, key, value }
+    #[inline]
+    fn new(_: &kq::Event, index: usize, key: Key, value: Arc<Mutex<T>>) -> Entry<T> {
+        Entry { value, key, index }
     }
 
-    fn event(&self) -> &kq::Event {
-        &self.event
-    }
-
+    #[inline]
     fn key(&self) -> Key {
         self.key
+    }
+
+    #[inline]
+    fn event<'a>(&'a self, events: &'a [kq::Event]) -> &'a kq::Event {
+        &events[self.index]
     }
 }
 
 impl<T> Ready<'_, T> {
     /// The registration's value.
     pub fn udata(&self) -> &Arc<Mutex<T>> {
-        &self.entry.value
+        &self.value
     }
 
     /// The kernel's event; its udata is the queue's own.
     pub fn event(&self) -> &kq::Event {
-        &self.entry.event
+        self.event
     }
 
     /// The registration's key. It names nothing any more if this was the registration's last event (a one-shot's, a
     /// process's exit).
     pub fn id(&self) -> Key {
-        self.entry.key
+        self.key
     }
 
     /// Ends the registration, whoever owns it, and gives the value.
     pub fn deregister(self) -> Arc<Mutex<T>> {
-        self.core.end(self.entry.key, Ending::Deregistered);
-        self.entry.value
+        self.core.end(self.key, Ending::Deregistered);
+        self.value
     }
 
     /// [`Registration::modify`](crate::Registration::modify) for the registration that the event is of.
@@ -150,7 +159,7 @@ impl<T> Ready<'_, T> {
     /// # Errors
     /// As there; ENOENT also if the registration is over.
     pub fn modify(&self, change: Change) -> io::Result<()> {
-        self.core.modify(self.entry.key, change)
+        self.core.modify(self.key, change)
     }
 
     /// [`Registration::enable`](crate::Registration::enable) for the registration that the event is of: the next event
@@ -159,7 +168,7 @@ impl<T> Ready<'_, T> {
     /// # Errors
     /// As there; ENOENT also if the registration is over.
     pub fn enable(&self) -> io::Result<()> {
-        self.core.switch(self.entry.key, true)
+        self.core.switch(self.key, true)
     }
 
     /// [`Registration::disable`](crate::Registration::disable) for the registration that the event is of.
@@ -167,7 +176,7 @@ impl<T> Ready<'_, T> {
     /// # Errors
     /// As there; ENOENT also if the registration is over.
     pub fn disable(&self) -> io::Result<()> {
-        self.core.switch(self.entry.key, false)
+        self.core.switch(self.key, false)
     }
 }
 

@@ -120,7 +120,7 @@ impl List {
 /// The slots of one queue.
 #[derive(Debug)]
 pub(crate) struct Slots<V> {
-    queue: usize,
+    queue: u32,
     split: Split,
     slots: Vec<Slot<V>>,
     free: List,
@@ -131,7 +131,7 @@ pub(crate) struct Slots<V> {
 }
 
 impl<V> Slots<V> {
-    pub(crate) fn new(queue: usize, split: Split) -> Slots<V> {
+    pub(crate) fn new(queue: u32, split: Split) -> Slots<V> {
         Slots { queue, split, slots: Vec::new(), free: List::EMPTY, resting: List::EMPTY, leaving: List::EMPTY }
     }
 
@@ -211,6 +211,7 @@ impl<V> Slots<V> {
     }
 
     /// The registration that an event is of: the one whose knote carries its udata and has its ident and filter.
+    #[inline(always)]
     pub(crate) fn of_event(&mut self, event: &Event) -> Option<(Key, &mut Registered<V>)> {
         let udata = event.udata();
         let index = self.split.index(udata);

@@ -21,16 +21,16 @@ pub struct Event {
 impl Delivered for Event {
     type Value = Udata;
 
-    fn new(raw: kq::Event, key: Key, udata: Udata) -> Event {
-        Event { raw, key, udata }
-    }
-
-    fn event(&self) -> &kq::Event {
-        &self.raw
+    fn new(event: &kq::Event, _: usize, key: Key, udata: Udata) -> Event {
+        Event { raw: *event, key, udata }
     }
 
     fn key(&self) -> Key {
         self.key
+    }
+
+    fn event<'a>(&'a self, _: &'a [kq::Event]) -> &'a kq::Event {
+        &self.raw
     }
 }
 

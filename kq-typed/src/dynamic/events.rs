@@ -64,13 +64,13 @@ impl Events {
 
     fn clear(&mut self) {
         if let (Some(buffer), Some(core)) = (&mut self.buffer, &self.core) {
-            buffer.discard(core);
+            buffer.pending.discard(&[], core);
         }
     }
 
     /// How many events there are, with those whose registration was deregistered meanwhile.
     pub fn len(&self) -> usize {
-        self.buffer.as_ref().map_or(0, Buffer::len)
+        self.buffer.as_ref().map_or(0, |buffer| buffer.pending.len())
     }
 
     /// Whether there are none: the time was up, or a waker woke.
@@ -124,7 +124,7 @@ impl<'a> IntoIterator for &'a Events {
 impl Events {
     /// The events by reference, those left out whose registration was deregistered meanwhile.
     pub fn iter(&self) -> EventsIter<'_> {
-        EventsIter { events: self, left: self.buffer.as_ref().map(Buffer::events) }
+        EventsIter { events: self, left: self.buffer.as_ref().map(|buffer| buffer.pending.iter()) }
     }
 }
 
@@ -138,7 +138,7 @@ impl Iterator for EventsIntoIter {
 
     fn next(&mut self) -> Option<Event> {
         let (buffer, core) = (self.events.buffer.as_mut()?, self.events.core.as_ref()?);
-        buffer.next(core)
+        buffer.pending.next(&[], core)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -166,7 +166,7 @@ impl<'a> Iterator for EventsIter<'a> {
 
     fn next(&mut self) -> Option<&'a Event> {
         let (buffer, core) = (self.events.buffer.as_ref()?, self.events.core.as_ref()?);
-        self.left.as_mut()?.find(|event| buffer.is_current(event, core))
+        self.left.as_mut()?.find(|event| buffer.pending.is_current(event, core))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
