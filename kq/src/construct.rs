@@ -24,13 +24,19 @@ impl Change {
         Change::on_descriptor(fd, Filter::WRITE)
     }
 
-    /// Watches for the send buffer to run empty. FreeBSD, NetBSD 10, Linux.
+    /// Watches for the send buffer of a socket to run empty: everything was acknowledged. FreeBSD, NetBSD 10, Linux.
+    ///
+    /// Applying it fails with EBADF if the descriptor is closed by then, and with EINVAL if it is no socket or the
+    /// running system lacks the filter.
     #[cfg(has_empty)]
     pub fn empty(fd: &(impl AsFd + ?Sized)) -> Change {
         Change::on_descriptor(fd, Filter::EMPTY)
     }
 
     /// Watches for out-of-band data (NOTE_OOB). OpenBSD, DragonFly, Apple.
+    ///
+    /// Applying it fails with EBADF if the descriptor is closed by then, and with EINVAL if it is of a kind that has no
+    /// such data.
     #[cfg(has_except)]
     pub fn except(fd: &(impl AsFd + ?Sized)) -> Change {
         Change::on_descriptor(fd, Filter::EXCEPT).fflags(kq_sys::NOTE_OOB)
@@ -92,7 +98,10 @@ impl Change {
         Change::with(signal as usize, Filter::SIGNAL)
     }
 
-    /// Watches a file or directory for `events`.
+    /// Watches a file or directory for `events`, such as [`VnodeEvents::WRITE`].
+    ///
+    /// Applying it fails with EBADF if the descriptor is closed by then, and with EINVAL if it is no file or
+    /// directory; on Linux also with EACCES if the file may not be read, and ENOENT without /proc.
     ///
     /// One open descriptor is needed for each file; a directory tells of its own entries only, and not which. Usually
     /// made [`clear`](Change::clear), since what happened stays reported otherwise.
@@ -114,37 +123,49 @@ impl Change {
         Change::with(id, Filter::USER)
     }
 
-    /// Watches a process descriptor's process (pdfork(2)) for its exit. FreeBSD.
+    /// Watches a process descriptor's process (pdfork(2)) for `events`, which is [`ProcEvents::EXIT`]. FreeBSD.
+    ///
+    /// Such a child raises no SIGCHLD. Applying it fails with EBADF if the descriptor is closed by then, and with
+    /// EINVAL if it is no process descriptor.
     #[cfg(has_procdesc)]
     pub fn procdesc(fd: &(impl AsFd + ?Sized), events: ProcEvents) -> Change {
         Change::on_descriptor(fd, Filter::PROCDESC).fflags(events.bits())
     }
 
     /// Watches for file systems being mounted and unmounted. FreeBSD, NetBSD, DragonFly, Apple.
+    ///
+    /// Usually made [`clear`](Change::clear), since what happened stays reported otherwise.
     #[cfg(has_fs)]
     pub fn fs() -> Change {
         Change::with(0, Filter::FS)
     }
 
-    /// Watches a jail for `events`. FreeBSD 15.
+    /// Watches the jail with the id `jid` for `events`. FreeBSD 15; older kernels answer EINVAL.
     #[cfg(has_jail)]
     pub fn jail(jid: i32, events: crate::JailEvents) -> Change {
         Change::with(jid as usize, Filter::JAIL).fflags(events.bits())
     }
 
-    /// Watches a jail descriptor's jail for `events`. FreeBSD 15.
+    /// Watches a jail descriptor's jail for `events`. FreeBSD 15; older kernels answer EINVAL.
+    ///
+    /// Applying it fails with EBADF if the descriptor is closed by then.
     #[cfg(has_jail)]
     pub fn jaildesc(fd: &(impl AsFd + ?Sized), events: crate::JailEvents) -> Change {
         Change::on_descriptor(fd, Filter::JAILDESC).fflags(events.bits())
     }
 
     /// Watches a device for changes of its state (NOTE_CHANGE). OpenBSD.
+    ///
+    /// Applying it fails with EBADF if the descriptor is closed by then, and with EINVAL if it is no such device.
     #[cfg(has_device)]
     pub fn device(fd: &(impl AsFd + ?Sized)) -> Change {
         Change::on_descriptor(fd, Filter::DEVICE).fflags(kq_sys::NOTE_CHANGE)
     }
 
     /// Watches a Mach port or port set, whose receive right this task holds, for messages. Apple.
+    ///
+    /// The event tells that there is a message, and leaves it to be received with mach_msg. Applying it fails with
+    /// ENOENT if the task has no such name, and with ENOTSUP if it has no receive right under it.
     #[cfg(has_machport)]
     pub fn machport(name: u32) -> Change {
         Change::with(name as usize, Filter::MACHPORT)

@@ -21,9 +21,8 @@ impl Change {
             };
             // The kernel turns it into nanoseconds.
             let nanos = leeway.as_nanos().min(i64::MAX.unsigned_abs().into());
-            if let [_, word] = &mut self.0.ext {
-                *word = u64::try_from(nanos / unit).unwrap_or(u64::MAX);
-            }
+            let [_, word] = &mut self.0.ext;
+            *word = u64::try_from(nanos / unit).unwrap_or(u64::MAX);
         }
         self.timer_note(kq_sys::NOTE_LEEWAY)
     }

@@ -152,24 +152,6 @@ fn file(name: &str) -> (impl Drop, File) {
 }
 
 #[test]
-fn a_signal_is_counted() {
-    let (queue, mut buffer) = queue(4);
-    // An ignored signal is recorded all the same, and disturbs no other test.
-    // SAFETY: takes numbers only.
-    unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) };
-    queue.apply(&[Change::signal(libc::SIGUSR1).udata(4)]).unwrap();
-    assert!(queue.wait(&mut buffer, AT_ONCE).unwrap().is_empty());
-    for _ in 0..2 {
-        // SAFETY: takes numbers only.
-        assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) }, 0);
-        let events = queue.wait(&mut buffer, PATIENCE).unwrap();
-        assert_eq!(events[0].kind(), EventKind::Signal { signal: libc::SIGUSR1, count: 1 });
-        assert_eq!(udata(events), [4]);
-    }
-    queue.apply(&[Change::signal(libc::SIGUSR1).delete()]).unwrap();
-}
-
-#[test]
 #[cfg(has_empty)]
 fn a_send_buffer_runs_empty() {
     let (queue, mut buffer) = queue(4);
