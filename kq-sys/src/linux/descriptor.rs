@@ -97,6 +97,9 @@ impl State {
         {
             return Err(libc::EPIPE);
         }
+        if change.filter == EVFILT_WRITE && change.fflags & NOTE_LOWAT != 0 {
+            self.need_looks()?;
+        }
         let watch = Watch {
             entry: Entry::In(Set::Outer),
             damped: change.fflags & NOTE_LOWAT != 0 && change.flags & EV_CLEAR == 0,
@@ -217,6 +220,9 @@ impl State {
         knote.asked_data = change.data;
         let damped = change.fflags & NOTE_LOWAT != 0 && !knote.has(EV_CLEAR);
         knote.patience = Patience::NEW;
+        if knote.filter == EVFILT_WRITE && change.fflags & NOTE_LOWAT != 0 {
+            self.need_looks()?;
+        }
         self.clocks.remove(&mut self.knotes, index);
         self.watch(index).damped = damped;
         let renewed = self.renew(index);

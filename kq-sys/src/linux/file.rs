@@ -26,7 +26,7 @@ impl State {
         if status.st_mode & libc::S_IFMT != libc::S_IFSOCK {
             return Err(libc::EINVAL);
         }
-        self.need_token()?;
+        self.need_looks()?;
         let index = self.insert(change, Source::File(Watched::new(&status)))?;
         let looked = self.look_at_file(index);
         if looked.is_err() {

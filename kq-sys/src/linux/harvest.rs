@@ -108,7 +108,8 @@ impl Queue {
         loop {
             let asked = list.room().min(HARVEST);
             let entries = match sys::epoll_wait(self.epoll, &mut buffer[..asked], wait) {
-                Ok(count) => initialised(&buffer[..count]),
+                // SAFETY: epoll_wait filled so many.
+                Ok(count) => unsafe { initialised(&buffer[..count]) },
                 // The program knows nothing of that handler.
                 Err(libc::EINTR) if signals::only_ours_ran() => &[],
                 Err(_) if list.length > 0 => return Ok(list.length),
@@ -201,7 +202,8 @@ impl State {
         let room = room.min(HARVEST);
         let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
         let Ok(count) = sys::epoll_wait(inner, &mut buffer[..room], Wait::No) else { return false };
-        for entry in initialised(&buffer[..count]) {
+        // SAFETY: epoll_wait filled so many.
+        for entry in unsafe { initialised(&buffer[..count]) } {
             self.take(Set::Inner, entry.u64, entry.events, harvest, list);
         }
         count == room
@@ -223,12 +225,16 @@ impl State {
             Source::Process(_) => self.take_process(index),
             _ => None,
         };
-        if let Some(event) = event {
-            if let Some(index) = self.knotes.by_key(key) {
-                self.knotes[index].harvest = harvest;
-            }
-            list.push(event);
+        self.deliver(event, key, harvest, list);
+    }
+
+    /// Puts an event into the list, and notes in which call its knote had one.
+    fn deliver(&mut self, event: Option<kevent>, key: Key, harvest: u32, list: &mut EventList) {
+        let Some(event) = event else { return };
+        if let Some(index) = self.knotes.by_key(key) {
+            self.knotes[index].harvest = harvest;
         }
+        list.push(event);
     }
 
     /// Delivers the ready knotes, each once in a call, while there is room.
@@ -236,8 +242,8 @@ impl State {
         for _ in 0..self.ready.len() {
             let Some(index) = self.ready.first().filter(|_| list.room() > 0) else { return };
             self.ready.remove(&mut self.knotes, index);
-            let knote = &mut self.knotes[index];
-            if core::mem::replace(&mut knote.harvest, harvest) == harvest {
+            let (key, knote) = (self.knotes.key(index), &self.knotes[index]);
+            if knote.harvest == harvest {
                 self.ready.push(&mut self.knotes, index);
                 continue;
             }
@@ -255,15 +261,15 @@ impl State {
                 Source::Descriptor(_) => self.look_at_descriptor(index),
                 Source::Process(_) | Source::Inode(_) | Source::Parent(_) => None,
             };
-            if let Some(event) = event {
-                list.push(event);
-            }
+            self.deliver(event, key, harvest, list);
         }
     }
 }
 
-fn initialised(entries: &[MaybeUninit<libc::epoll_event>]) -> &[libc::epoll_event] {
-    // SAFETY: called with as many entries as epoll_wait said that it filled.
+/// # Safety
+/// All entries must have been filled.
+unsafe fn initialised(entries: &[MaybeUninit<libc::epoll_event>]) -> &[libc::epoll_event] {
+    // SAFETY: the caller's promise.
     unsafe { &*(entries as *const [MaybeUninit<libc::epoll_event>] as *const [libc::epoll_event]) }
 }
 

@@ -26,21 +26,27 @@ impl State {
             libc::EINVAL | libc::ENOENT => libc::ESRCH,
             errno => errno,
         })?;
+        let number = pidfd.as_raw_fd();
         let index = self.insert(change, Source::Process(Process { pidfd, perf: None }))?;
+        self.own_number(number);
         self.knotes[index].flags |= EV_CLEAR;
-        let added = self.add_process_entries(index).and_then(|()| self.need_perf(index));
+        let added = self.add_process_entries(index).and_then(|()| self.need_perf(index, change.fflags));
         if added.is_err() {
             self.finish(index);
         }
         added
     }
 
+    /// Makes what a change of a knote asks for, before anything is changed.
+    pub(super) fn prepare_process(&mut self, index: Index, fflags: u32) -> Result<()> {
+        refuse_tracking(fflags)?;
+        self.need_perf(index, fflags)
+    }
+
     pub(super) fn modify_process(&mut self, index: Index, change: &kevent) -> Result<()> {
-        refuse_tracking(change.fflags)?;
         let knote = &mut self.knotes[index];
         knote.asked_fflags = change.fflags;
         knote.asked_data = change.data;
-        self.need_perf(index)?;
         for (fd, interest, key) in self.process_entries(index).into_iter().flatten() {
             self.ctl(libc::EPOLL_CTL_MOD, fd, interest, key)?;
         }
@@ -54,24 +60,29 @@ impl State {
         }
     }
 
-    /// Starts to look for forks and execs, if the knote asks for them.
-    fn need_perf(&mut self, index: Index) -> Result<()> {
-        let knote = &mut self.knotes[index];
-        let pid = knote.ident as libc::pid_t;
-        let Source::Process(process) = &mut knote.source else { return Ok(()) };
-        if knote.asked_fflags & FORK_AND_EXEC == 0 || process.perf.is_some() {
+    /// Starts to look for forks and execs, if they are asked for.
+    fn need_perf(&mut self, index: Index, fflags: u32) -> Result<()> {
+        if fflags & FORK_AND_EXEC == 0 || self.process(index).map_or(true, |process| process.perf.is_some()) {
             return Ok(());
         }
-        match Perf::open(pid) {
-            Ok(perf) => process.perf = Some(perf),
+        let perf = match Perf::open(self.knotes[index].ident as libc::pid_t) {
+            Ok(perf) => perf,
             // It has exited, and will do neither any more.
             Err(libc::ESRCH) => return Ok(()),
             Err(errno) => return Err(errno),
+        };
+        let (fd, key) = (perf.fd(), self.knotes.key(index));
+        self.ctl(libc::EPOLL_CTL_ADD, fd, self.perf_interest(index), key)?;
+        self.own_number(fd);
+        if let Source::Process(process) = &mut self.knotes[index].source {
+            process.perf = Some(perf);
         }
-        match self.process_entries(index)[1] {
-            Some((fd, interest, key)) => self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    fn perf_interest(&self, index: Index) -> u32 {
+        let wanted = if self.knotes[index].disabled { 0 } else { libc::EPOLLIN };
+        (wanted | libc::EPOLLET) as u32
     }
 
     /// The knote's entries, as they should be in a set.
@@ -81,7 +92,7 @@ impl State {
         let wanted = if self.knotes[index].disabled { 0 } else { libc::EPOLLIN };
         // One thread gets the exit: there is one.
         let exit = (process.pidfd.as_raw_fd(), (wanted | libc::EPOLLONESHOT | libc::EPOLLET) as u32, key);
-        let perf = process.perf.as_ref().map(|perf| (perf.fd(), (wanted | libc::EPOLLET) as u32, key));
+        let perf = process.perf.as_ref().map(|perf| (perf.fd(), self.perf_interest(index), key));
         [Some(exit), perf]
     }
 
@@ -91,6 +102,23 @@ impl State {
             self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key)?;
         }
         Ok(())
+    }
+
+    /// A descriptor of the queue's own, which is nobody's to watch.
+    fn own_number(&mut self, number: RawFd) {
+        if let Err(place) = self.own_numbers.binary_search(&number) {
+            self.own_numbers.insert(place, number);
+        }
+    }
+
+    /// The knote is gone, and its descriptors with it.
+    pub(super) fn disown_process(&mut self, process: &Process) {
+        let perf = process.perf.as_ref().map(Perf::fd);
+        for number in [Some(process.pidfd.as_raw_fd()), perf].into_iter().flatten() {
+            if let Ok(place) = self.own_numbers.binary_search(&number) {
+                self.own_numbers.remove(place);
+            }
+        }
     }
 
     /// Takes the knote's entries out of the set.

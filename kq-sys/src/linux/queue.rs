@@ -57,6 +57,8 @@ pub(super) struct State {
     pub(super) inotify: Option<OwnedFd>,
     /// Those that are being told of a notification; kept for its memory.
     pub(super) told: Vec<Key>,
+    /// The descriptors by which it watches processes, in order.
+    pub(super) own_numbers: Vec<RawFd>,
     /// The signals that it watches, a bit each.
     pub(super) signals: u64,
     /// Counts the calls that fetched events.
@@ -187,6 +189,7 @@ impl State {
             clocks: Clocks::new(),
             inotify: None,
             told: Vec::new(),
+            own_numbers: Vec::new(),
             signals: 0,
             harvest: 0,
             now: sys::seconds(),
@@ -228,7 +231,8 @@ impl State {
     /// the program has closed.
     pub(super) fn ctl_for(&mut self, set: Set, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
         let is_inner = self.inner.as_ref().is_some_and(|inner| inner.as_raw_fd() == fd);
-        if is_inner || self.own_entries().flatten().any(|(own, ..)| own == fd) {
+        let is_own = is_inner || self.own_numbers.binary_search(&fd).is_ok();
+        if is_own || self.own_entries().flatten().any(|(own, ..)| own == fd) {
             return Err(libc::EBADF);
         }
         self.ctl_in(set, operation, fd, interest, key)
@@ -369,6 +373,9 @@ impl State {
         if change.flags & EV_DELETE != 0 {
             return self.delete(index);
         }
+        if change.filter == EVFILT_PROC {
+            self.prepare_process(index, change.fflags)?;
+        }
         let knote = &mut self.knotes[index];
         if change.flags & EV_FORCEONESHOT != 0 {
             knote.flags |= EV_ONESHOT;
@@ -384,7 +391,7 @@ impl State {
         }
         match &knote.source {
             Source::Descriptor(_) => self.modify_descriptor(index, change)?,
-            Source::Timer(_) => self.modify_timer(index, change),
+            Source::Timer(_) => self.modify_timer(index, change)?,
             Source::User { .. } => self.modify_user(index, change),
             Source::Process(_) => self.modify_process(index, change)?,
             Source::Vnode(_) => self.modify_vnode(index, change)?,
@@ -422,8 +429,10 @@ impl State {
         self.clocks.remove(&mut self.knotes, index);
         self.unsubscribe(index);
         let knote = self.knotes.remove(index);
-        if knote.filter == EVFILT_SIGNAL {
-            self.unwatch_signal(knote.ident);
+        match &knote.source {
+            Source::Signal(_) => self.unwatch_signal(knote.ident),
+            Source::Process(process) => self.disown_process(process),
+            _ => {}
         }
     }
 

@@ -31,14 +31,16 @@ fn check(result: c_int) -> Result<c_int> {
     }
 }
 
-fn owned(result: c_int) -> Result<OwnedFd> {
-    // SAFETY: called only with the result of a call that makes a descriptor, which nobody else has.
+/// # Safety
+/// The result must be of a call that makes a descriptor.
+unsafe fn owned(result: c_int) -> Result<OwnedFd> {
+    // SAFETY: by the caller's promise the descriptor was just made, so that nobody else has it.
     check(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 pub(crate) fn epoll_create(cloexec: bool) -> Result<OwnedFd> {
-    // SAFETY: takes no pointer.
-    owned(unsafe { libc::epoll_create1(if cloexec { libc::EPOLL_CLOEXEC } else { 0 }) })
+    // SAFETY: takes no pointer, and makes a descriptor.
+    unsafe { owned(libc::epoll_create1(if cloexec { libc::EPOLL_CLOEXEC } else { 0 })) }
 }
 
 /// `EPOLL_CTL_ADD`, `EPOLL_CTL_MOD` or `EPOLL_CTL_DEL`.
@@ -105,13 +107,13 @@ fn epoll_pwait2(epoll: RawFd, list: *mut libc::epoll_event, count: c_int, nanos:
 }
 
 pub(crate) fn eventfd(value: u32) -> Result<OwnedFd> {
-    // SAFETY: takes no pointer.
-    owned(unsafe { libc::eventfd(value, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
+    // SAFETY: takes no pointer, and makes a descriptor.
+    unsafe { owned(libc::eventfd(value, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }
 }
 
 pub(crate) fn timerfd_create(clock: libc::clockid_t) -> Result<OwnedFd> {
-    // SAFETY: takes no pointer.
-    owned(unsafe { libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) })
+    // SAFETY: takes no pointer, and makes a descriptor.
+    unsafe { owned(libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK)) }
 }
 
 /// Sets the timer to an absolute time in nanoseconds, or off.
@@ -214,8 +216,8 @@ pub(crate) fn poll_now(fd: RawFd, events: i16) -> i16 {
 }
 
 pub(crate) fn pidfd_open(pid: libc::pid_t) -> Result<OwnedFd> {
-    // SAFETY: takes no pointer. The kernel makes the descriptor close-on-exec.
-    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)
+    // SAFETY: takes no pointer, and makes a descriptor. The kernel makes the descriptor close-on-exec.
+    unsafe { owned(libc::syscall(libc::SYS_pidfd_open, pid, 0) as c_int) }
 }
 
 /// The wait status of a zombie child behind a pidfd, which stays for the program to reap; `None` while it runs.
@@ -341,8 +343,8 @@ pub(crate) fn offset_of(fd: RawFd) -> Result<libc::off_t> {
 }
 
 pub(crate) fn inotify_init() -> Result<OwnedFd> {
-    // SAFETY: takes no pointer.
-    owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })
+    // SAFETY: takes no pointer, and makes a descriptor.
+    unsafe { owned(libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK)) }
 }
 
 /// Watches the file of a descriptor, or the directory above it; gives the watch's number, which is the file's in this
@@ -446,17 +448,12 @@ pub(crate) fn perf_open(pid: libc::pid_t) -> Result<OwnedFd> {
     };
     const ANY_CPU: c_int = -1;
     const NO_GROUP: c_int = -1;
-    // SAFETY: `attributes` lives across the call and says its size.
-    owned(unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &attributes as *const Attributes,
-            pid,
-            ANY_CPU,
-            NO_GROUP,
-            FLAG_FD_CLOEXEC,
-        )
-    } as c_int)
+    let attributes: *const Attributes = &attributes;
+    // SAFETY: `attributes` lives across the call and says its size; the call makes a descriptor.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_perf_event_open, attributes, pid, ANY_CPU, NO_GROUP, FLAG_FD_CLOEXEC);
+        owned(fd as c_int)
+    }
 }
 
 /// Maps a descriptor's memory for reading and writing.
@@ -479,8 +476,8 @@ pub(crate) fn map_shared(fd: &OwnedFd, length: usize) -> Result<core::ptr::NonNu
 }
 
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<OwnedFd> {
-    // SAFETY: takes no pointer.
-    owned(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) })
+    // SAFETY: takes no pointer, and makes a descriptor.
+    unsafe { owned(libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol)) }
 }
 
 /// Sends bytes, without waiting.

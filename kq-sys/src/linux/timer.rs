@@ -193,22 +193,23 @@ impl State {
     /// An EV_ADD starts the timer anew; what it had counted is gone. Other changes leave its time alone.
     ///
     /// A time that makes no sense is no error here on FreeBSD: it arrives as an event with EV_ERROR.
-    pub(super) fn modify_timer(&mut self, index: Index, change: &kevent) {
+    pub(super) fn modify_timer(&mut self, index: Index, change: &kevent) -> Result<()> {
         if change.flags & EV_ADD != 0 {
+            let timer = schedule(change.fflags, change.data, self.knotes[index].has(EV_ONESHOT));
+            if let Ok(timer) = &timer {
+                self.need_clock(timer.clock)?;
+            }
             self.ready.remove(&mut self.knotes, index);
             self.clocks.remove(&mut self.knotes, index);
             let knote = &mut self.knotes[index];
             knote.data = 0;
             knote.asked_fflags = change.fflags;
             knote.asked_data = change.data;
-            let timer = schedule(change.fflags, change.data, knote.has(EV_ONESHOT));
-            let timer = timer.and_then(|timer| self.need_clock(timer.clock).map(|()| timer));
-            self.knotes[index].source = Source::Timer(match timer {
-                Ok(timer) => timer,
-                Err(refused) => Timer { clock: MONOTONIC, next: 0, period: 0, refused },
-            });
+            self.knotes[index].source =
+                Source::Timer(timer.unwrap_or_else(|refused| Timer { clock: MONOTONIC, next: 0, period: 0, refused }));
         }
         self.run_timer(index);
+        Ok(())
     }
 
     /// Puts an enabled timer where it belongs, and takes a disabled one out of the clock.
@@ -226,10 +227,15 @@ impl State {
         }
     }
 
+    /// Makes what it takes to look at a knote again, without being told to.
+    pub(super) fn need_looks(&mut self) -> Result<()> {
+        self.need_token()?;
+        self.need_clock(MONOTONIC)
+    }
+
     /// Looks at a knote again after a while, where nothing tells when it becomes ready.
     pub(super) fn look_later(&mut self, index: Index) -> Result<()> {
-        self.need_token()?;
-        self.need_clock(MONOTONIC)?;
+        self.need_looks()?;
         let nanos = self.knotes[index].patience.next();
         let deadline = sys::now(libc::CLOCK_MONOTONIC).saturating_add(nanos);
         self.clocks.insert(&mut self.knotes, index, MONOTONIC, deadline);

@@ -231,12 +231,22 @@ impl State {
             }
         }
         // Less may be wanted now; where that cannot be said, more is told than is wanted, and dropped.
-        let Some(&mut Inode { first, .. }) = self.inode(inode) else { return };
-        let _ = self.watch_anew(inode, first);
+        let Some(&mut Inode { first: mut by, .. }) = self.inode(inode) else { return };
+        while self.knotes[by].filter == PARENT {
+            match self.watched(by) {
+                Some(Watched { next, .. }) if *next != NONE => by = *next,
+                _ => return,
+            }
+        }
+        let _ = self.watch_anew(inode, by);
     }
 
     /// Asks for what all knotes of a file want, by the descriptor of one of them.
     fn watch_anew(&mut self, inode: Index, by: Index) -> Result<()> {
+        // A directory within may be in another one by now.
+        if self.knotes[by].filter == PARENT {
+            return Ok(());
+        }
         let mut wanted = 0;
         let Some(&mut Inode { mut first, mask, .. }) = self.inode(inode) else { return Ok(()) };
         while first != NONE {
