@@ -200,3 +200,68 @@ fn level_events_did_not_take_turns() {
     }
     assert!(seen.iter().all(|times| *times >= 1), "{seen:?}");
 }
+
+#[cfg(has_empty)]
+#[test]
+fn a_buffer_that_drained_during_a_wait_was_never_reported() {
+    use std::io::Read;
+    let (client, mut server) = kq_tests::tcp_pair();
+    client.set_nonblocking(true).unwrap();
+    // SAFETY: 512 bytes of the block.
+    while unsafe { libc::write(client.as_raw_fd(), [0u8; 512].as_ptr().cast(), 512) } > 0 {}
+    let mut queue = TestQueue::new();
+    queue.set(Change::empty(&client));
+    let reader = thread::spawn(move || {
+        thread::sleep(kq_tests::QUIET);
+        let mut block = [0; 4096];
+        while matches!(server.read(&mut block), Ok(1..)) {}
+    });
+    assert_eq!(queue.wait(LIMIT).len(), 1);
+    drop(client);
+    reader.join().unwrap();
+}
+
+#[test]
+fn ending_the_knote_of_a_directory_took_the_events_of_another() {
+    use kq::VnodeEvents;
+    let dir = kq_tests::TempDir::new();
+    for name in ["from", "to", "from/moved"] {
+        std::fs::create_dir(dir.join(name)).unwrap();
+    }
+    let open = |name: &str| std::fs::File::open(dir.join(name)).unwrap();
+    let (from, to, moved) = (open("from"), open("to"), open("from/moved"));
+    let mut queue = TestQueue::new();
+    queue.set(Change::vnode(&from, VnodeEvents::WRITE).clear());
+    queue.set(Change::vnode(&to, VnodeEvents::WRITE).clear());
+    queue.set(Change::vnode(&moved, VnodeEvents::DELETE).clear());
+    std::fs::rename(dir.join("from/moved"), dir.join("to/moved")).unwrap();
+    queue.set(Change::vnode(&from, VnodeEvents::WRITE).delete());
+    let want = |file: &std::fs::File, event: VnodeEvents| {
+        kq_tests::want(kq::Filter::VNODE, file.as_raw_fd() as usize).flags(Flags::CLEAR).fflags(event.bits())
+    };
+    queue.sees(&[want(&to, VnodeEvents::WRITE)]);
+    std::fs::write(dir.join("to/new"), "").unwrap();
+    queue.sees(&[want(&to, VnodeEvents::WRITE)]);
+    std::fs::remove_dir(dir.join("to/moved")).unwrap();
+    queue.sees(&[want(&to, VnodeEvents::WRITE), want(&moved, VnodeEvents::DELETE)]);
+}
+
+// The BSDs' queues have no descriptors beside their own.
+#[cfg(linux)]
+#[test]
+fn the_queues_own_descriptors_could_be_watched_and_lost() {
+    let _serial = serial();
+    let mut queue = TestQueue::new();
+    let free = pipe().0.as_raw_fd();
+    queue.set(Change::user(1).clear());
+    for own in free..free + 10 {
+        let change = Change::new(own as usize, kq::Filter::READ, Flags::ADD);
+        // A number that another test has taken by now may be watched.
+        if queue.apply(change).is_ok() {
+            queue.set(change.delete());
+        }
+        let _ = queue.apply(change.delete());
+    }
+    queue.set(Change::user(1).trigger());
+    queue.sees(&[kq_tests::want(kq::Filter::USER, 1).flags(Flags::CLEAR)]);
+}
