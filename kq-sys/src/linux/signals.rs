@@ -22,6 +22,9 @@ pub(super) const HIGHEST: usize = 64;
 /// What the program had installed, by signal: read by the handler, also in a forked child.
 static CHAINED: [AtomicUsize; HIGHEST + 1] = [const { AtomicUsize::new(libc::SIG_DFL) }; HIGHEST + 1];
 
+/// When a handler last ran in place of nothing, in nanoseconds.
+static LAST_OURS: AtomicU64 = AtomicU64::new(0);
+
 /// Whether any signal was ever watched, so that waits need not ask otherwise.
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
@@ -225,6 +228,9 @@ extern "C" fn handle(number: c_int, info: *mut libc::siginfo_t, context: *mut c_
     }
     let chained = CHAINED[signal].load(Ordering::Acquire);
     let is_the_programmes = chained != libc::SIG_DFL && chained != libc::SIG_IGN;
+    if !is_the_programmes {
+        LAST_OURS.store(sys::now(libc::CLOCK_MONOTONIC), Ordering::Release);
+    }
     let _ = RAN.try_with(|ran| {
         if is_the_programmes {
             ran.set(Ran::TheProgrammes);
@@ -249,9 +255,27 @@ pub(super) fn wait_begins() {
 }
 
 /// Whether a wait was interrupted by nothing but this crate's handler, of which the program knows nothing.
+#[cold]
 pub(super) fn only_ours_ran() -> bool {
-    IN_USE.load(Ordering::Relaxed) && RAN.with(|ran| ran.replace(Ran::Nothing)) == Ran::OnlyOurs
+    if !IN_USE.load(Ordering::Relaxed) {
+        return false;
+    }
+    match RAN.with(|ran| ran.replace(Ran::Nothing)) {
+        Ran::OnlyOurs => true,
+        Ran::TheProgrammes => false,
+        // A handler of the program's that is not chained; or the kernel woke this thread for a signal that another
+        // thread took before, in which the handler runs about now.
+        Ran::Nothing => (0..STOLEN_LOOKS).any(|_| {
+            std::thread::yield_now();
+            let age = sys::now(libc::CLOCK_MONOTONIC).saturating_sub(LAST_OURS.load(Ordering::Acquire));
+            age < STOLEN_NANOS
+        }),
+    }
 }
+
+/// How recently the handler must have run elsewhere for an interruption to be its signal's, and how often to look.
+const STOLEN_NANOS: u64 = 10_000_000;
+const STOLEN_LOOKS: u32 = 50;
 
 /// Whether a signal is pending, blocked, for the process or the calling thread.
 pub(super) fn is_pending(signal: usize) -> bool {
