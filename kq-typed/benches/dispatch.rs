@@ -23,8 +23,13 @@ mod use_it {
     const TURNS: usize = 15;
 
     pub fn main() {
-        let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-        let numbers = if numbers.is_empty() { vec![BATCH, 1_000_000] } else { numbers };
+        let arguments: Vec<String> = std::env::args().collect();
+        let mut numbers: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+        if numbers.is_empty() {
+            // As a test it only has to run.
+            let is_bench = arguments.iter().any(|argument| argument == "--bench");
+            numbers = if is_bench { vec![BATCH, 1_000_000] } else { vec![BATCH] };
+        }
         for number in numbers {
             measure(number.max(BATCH));
         }

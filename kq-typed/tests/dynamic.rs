@@ -8,8 +8,9 @@ use kq_typed::{EventFilter, EventFlags, Events, Key, Kqueue, Mutex, Watcher};
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const ADD: EventFlags = EventFlags::ADD;
 
@@ -272,6 +273,37 @@ fn a_signal() {
     assert_eq!(event.udata::<&str>(), Some(&"the window"));
     kq.deregister((libc::SIGWINCH, EventFilter::Signal)).unwrap();
     assert_eq!(errno(kq.register(-1, EventFilter::Signal, ADD, Some(1))), Some(libc::EINVAL));
+}
+
+#[test]
+fn a_signal_handler_does_not_end_the_wait() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler: extern "C" fn(libc::c_int) = nothing;
+    // SAFETY: zeros are an action without flags and with an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    // SAFETY: the handler does nothing; no other test uses the signal.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut()) }, 0);
+
+    let kq = Kqueue::new().unwrap();
+    // SAFETY: takes nothing.
+    let waiting = unsafe { libc::pthread_self() } as usize;
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                // SAFETY: the thread waits for this one to end.
+                unsafe { libc::pthread_kill(waiting as libc::pthread_t, libc::SIGUSR2) };
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let start = Instant::now();
+        assert!(kq.await_events(Some(Duration::from_millis(100))).unwrap().is_empty());
+        assert!(start.elapsed() >= Duration::from_millis(99));
+        kq.register_timer(Duration::from_millis(50), ADD | EventFlags::ONESHOT, Some("fired")).unwrap();
+        assert_eq!(next::<&str>(&kq, None), ["fired"]);
+        over.store(true, Ordering::SeqCst);
+    });
 }
 
 #[test]
