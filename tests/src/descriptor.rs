@@ -87,3 +87,9 @@ pub fn checked(result: libc::c_int) -> libc::c_int {
     assert!(result != -1, "{error}");
     result
 }
+
+/// A duplicate with a number that is not used again soon.
+pub fn far_dup(fd: &impl AsRawFd) -> OwnedFd {
+    // SAFETY: takes numbers only, and makes a descriptor that nobody else has.
+    unsafe { OwnedFd::from_raw_fd(checked(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 100))) }
+}

@@ -6,17 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use kq::{Change, EventBuffer, Kqueue, ProcEvents, VnodeEvents};
-use kq_tests::descriptor::checked;
+use kq_tests::descriptor::{checked, far_dup};
 use kq_tests::queue::{want_read, want_write};
 use kq_tests::{get, pair, pipe, put, serial, Child, TempDir, TestQueue, LIMIT};
-
-/// A duplicate with a number that is not used again soon.
-fn far_dup(fd: &impl AsRawFd) -> OwnedFd {
-    // SAFETY: takes numbers only.
-    let dup = checked(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 100) });
-    // SAFETY: the call just made the descriptor, and nobody else has it.
-    unsafe { std::os::fd::FromRawFd::from_raw_fd(dup) }
-}
 
 /// A pipe whose reader has this number, which is free.
 fn pipe_at(number: i32) -> (OwnedFd, OwnedFd) {

@@ -1,21 +1,15 @@
 //! What went wrong once, each named after that.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kq::{Change, EventBuffer, EventKind, Flags, Kqueue};
-use kq_tests::descriptor::{allow, checked};
+use kq_tests::descriptor::{allow, checked, far_dup};
 use kq_tests::queue::{want_read, want_write};
 use kq_tests::{get, pair, pipe, put, serial, wait_for, TestQueue, LIMIT};
-
-/// A duplicate with a number that is not used again soon.
-fn far_dup(fd: &impl AsRawFd) -> OwnedFd {
-    // SAFETY: takes numbers only, and makes a descriptor that nobody else has.
-    unsafe { OwnedFd::from_raw_fd(checked(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 100))) }
-}
 
 /// A socket under a number that was just closed, and its other end.
 fn pair_at(number: i32) -> (UnixStream, UnixStream) {
