@@ -8,5 +8,7 @@ fn main() {
             println!("cargo:rustc-cfg={name}");
         }
     }
+    // Set by who runs the models of the store.
+    println!("cargo:rustc-check-cfg=cfg(loom)");
     println!("cargo:rerun-if-changed=build.rs");
 }

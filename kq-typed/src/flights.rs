@@ -1,5 +1,8 @@
 //! `Flights`: which waits are under way, so that a used-up generation can rest until all of them have ended.
 
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts the waits that are under way, those of two phases apart.

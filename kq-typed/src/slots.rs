@@ -213,13 +213,19 @@ impl<V> Slots<V> {
     /// The registration that an event is of: the one whose knote carries its udata and has its ident and filter.
     #[inline(always)]
     pub(crate) fn of_event(&mut self, event: &Event) -> Option<(Key, &mut Registered<V>)> {
-        let udata = event.udata();
+        let (key, it) = self.of_udata(event.udata())?;
+        (place_of(&it.change) == (event.ident(), event.filter())).then_some((key, it))
+    }
+
+    /// The registration whose knote carries this udata.
+    #[inline(always)]
+    fn of_udata(&mut self, udata: usize) -> Option<(Key, &mut Registered<V>)> {
         let index = self.split.index(udata);
         let slot = self.slots.get_mut(index).filter(|slot| slot.udata == udata)?;
         let key = Key { serial: slot.serial, queue: self.queue, slot: index as u32 };
         match &mut slot.content {
-            Content::Taken(it) if place_of(&it.change) == (event.ident(), event.filter()) => Some((key, it)),
-            _ => None,
+            Content::Taken(it) => Some((key, it)),
+            Content::Vacant { .. } => None,
         }
     }
 
@@ -399,5 +405,65 @@ mod tests {
         slots.remove(keys[2]);
         assert_eq!(slots.clear(), [0, 1, 3, 4]);
         assert!(keys.iter().all(|key| slots.get(*key).is_none()));
+    }
+}
+
+/// Every way that a registering and a waiting thread can get between each other, tried by loom:
+/// `RUSTFLAGS="--cfg loom" cargo test -p kq-typed --lib --release models`.
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use loom::sync::{Arc, Mutex};
+    use loom::thread;
+
+    /// The one knote of a kernel: its udata, and which registration made it.
+    type Kernel = Mutex<Option<(usize, u32)>>;
+
+    /// Slots come round after one generation, so a key lives again as soon as it may.
+    fn model(waiters: usize, rounds: u32) {
+        let mut builder = loom::model::Builder::new();
+        // As many switches from one thread to another where neither waits; without a bound it takes hours.
+        builder.preemption_bound = Some(3);
+        builder.check(move || {
+            let slots = Arc::new(Mutex::new(Slots::new(0, Split::new(1, 1))));
+            let flights = Arc::new(Flights::default());
+            let kernel: Arc<Kernel> = Arc::default();
+            let threads: Vec<_> = (0..waiters)
+                .map(|_| {
+                    let (slots, flights, kernel) = (slots.clone(), flights.clone(), kernel.clone());
+                    thread::spawn(move || {
+                        let _flight = flights.begin();
+                        let event = *kernel.lock().unwrap();
+                        let Some((udata, maker)) = event else { return };
+                        if let Some((_, registered)) = slots.lock().unwrap().of_udata(udata) {
+                            assert_eq!(registered.value, maker, "the value of another registration");
+                        }
+                    })
+                })
+                .collect();
+            for round in 0..rounds {
+                let inserted = slots.lock().unwrap().insert(round, Change::signal(1), false, &flights);
+                // All slots rest while a wait is under way.
+                let Ok((key, change)) = inserted else { continue };
+                *kernel.lock().unwrap() = Some((change.get_udata(), round));
+                *kernel.lock().unwrap() = None;
+                slots.lock().unwrap().remove(key).unwrap();
+            }
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            // Whatever happened, no slot is lost.
+            assert!(slots.lock().unwrap().insert(99, Change::signal(1), false, &flights).is_ok());
+        });
+    }
+
+    #[test]
+    fn an_event_under_way_never_meets_a_key_that_lives_again() {
+        model(1, 4);
+    }
+
+    #[test]
+    fn nor_do_two() {
+        model(2, 3);
     }
 }
