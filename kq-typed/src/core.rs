@@ -126,20 +126,15 @@ impl<V: Clone> Core<V> {
             registered.change
         };
         let change = change.udata(old.get_udata());
-        // Adding again leaves mode and state as they were; for a timer what it does differs from system to system.
-        if mode(&change) != mode(&old) || change.filter() == Filter::TIMER {
+        if takes_a_new_knote(&old, &change) {
             apply(&index, &[old.delete()])?;
             if let Err(error) = apply(&index, &[change]) {
                 self.put_back(&index, key, &old);
                 return Err(error);
             }
         } else {
-            let enabled = match change.flags().contains(Flags::DISABLE) {
-                true => change,
-                false => change.add_flags(Flags::ENABLE),
-            };
             // The old knote first, so that nothing is added where it has gone with its descriptor.
-            apply(&index, &[question(&old), enabled])?;
+            apply(&index, &[question(&old), added_again(&change)])?;
         }
         self.store(key, change);
         Ok(())
@@ -173,11 +168,14 @@ impl<V: Clone> Core<V> {
     /// Ends a registration: deletes its knote, frees its slot, and gives the value.
     pub(crate) fn end(&self, key: Key, ending: Ending) -> Option<V> {
         let mut index = self.index.lock();
-        let (change, knote, added_again) = {
-            let slots = self.slots.lock();
-            let it = slots.get(key)?;
-            (it.change, it.knote, it.added_again)
-        };
+        let slots = self.slots.lock();
+        let found = slots.get(key).map(|it| (it.change, it.knote, it.added_again));
+        if found.is_none() && ending == Ending::Deregistered {
+            // Its last event has ended it, and an earlier one may lie in a batch still.
+            self.deregistrations.fetch_add(1, Ordering::Release);
+        }
+        drop(slots);
+        let (change, knote, added_again) = found?;
         let place = place_of(&change);
         if index.holds(place, key) {
             if (knote == Knote::There || added_again) && self.is_ours() {
@@ -309,7 +307,10 @@ impl<V: Clone> Core<V> {
     /// Puts the knote of `new` where that of a registration is; if the kernel does not like it, puts that back.
     fn exchange(&self, index: &Index, holder: Key, new: &Change) -> io::Result<()> {
         let old = self.slots.lock().get(holder).map(|it| it.change);
-        // Whatever is there, the kernel would keep its mode.
+        if old.is_some_and(|old| !takes_a_new_knote(&old, new)) {
+            // The knote goes on under the new udata, with what is pending of it.
+            return apply(index, &[added_again(new)]);
+        }
         let deleted = old.filter(|old| apply(index, &[old.delete()]).is_ok());
         let added = apply(index, &[*new]);
         if let (Err(_), Some(old)) = (&added, deleted) {
@@ -341,6 +342,26 @@ fn question(stored: &Change) -> Change {
 /// Whether a change failed because its knote is not there, or its descriptor.
 fn says_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF))
+}
+
+/// The change for a knote that is there already: adding alone would leave it disabled.
+fn added_again(change: &Change) -> Change {
+    match change.flags().contains(Flags::DISABLE) {
+        true => *change,
+        false => change.add_flags(Flags::ENABLE),
+    }
+}
+
+/// Whether a knote has to be deleted and added anew to become what a change says.
+///
+/// Adding again leaves the mode as it was; for a timer what it does differs from system to system. A process may be
+/// gone, so that nothing could be added: its knote stays, with its mode.
+fn takes_a_new_knote(old: &Change, new: &Change) -> bool {
+    match new.filter() {
+        Filter::TIMER => true,
+        Filter::PROC => false,
+        _ => mode(old) != mode(new),
+    }
 }
 
 /// How often the change's knote reports, and whatever else only adding it anew can change.

@@ -1,0 +1,51 @@
+//! What went wrong once: a registration that another one replaces, or that its own last event has ended.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use kq::Change;
+use kq_typed::{EventFilter, EventFlags, Kqueue, Queue};
+
+const LIMIT: Option<Duration> = Some(Duration::from_secs(10));
+const QUIET: Option<Duration> = Some(Duration::from_millis(100));
+
+#[test]
+fn an_old_batch_had_an_event_after_the_last_one_and_the_drop() {
+    let queue: Queue<u32> = Queue::new().unwrap();
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    peer.write_all(b"x").unwrap();
+    let registration = queue.register(Change::read(&socket), 7).unwrap();
+    let (mut one, mut two) = (queue.events(4), queue.events(4));
+    let mut old = queue.wait(&mut one, LIMIT).unwrap();
+    registration.modify(Change::read(&socket).oneshot()).unwrap();
+    let mut ended = 0;
+    for event in queue.wait(&mut two, LIMIT).unwrap() {
+        assert_eq!(*event.udata().lock(), 7);
+        ended += 1;
+    }
+    assert_eq!(ended, 1);
+    drop(registration);
+    assert!(old.next().is_none());
+}
+
+#[test]
+fn a_refused_replacement_took_the_exit_of_the_old_registration() {
+    let kq = Kqueue::new().unwrap();
+    // A shell that ends when its input does.
+    let mut child = Command::new("/bin/sh").arg("-c").arg("read line; exit 3").stdin(Stdio::piped()).spawn().unwrap();
+    kq.register(child.id(), EventFilter::Proc, EventFlags::ADD, Some("first")).unwrap();
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    // Some kernels keep the knote of a process that is gone and let it be changed, others refuse.
+    let second = kq.register(child.id(), EventFilter::Proc, EventFlags::ADD, Some("second"));
+    let wanted = if second.is_ok() { "second" } else { "first" };
+    let events = kq.await_events(LIMIT).unwrap();
+    let seen: Vec<_> = events.iter().map(|event| (event.udata::<&str>().copied(), event.flags())).collect();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen[0].0, Some(wanted));
+    assert!(seen[0].1.contains(EventFlags::PROC_EXIT));
+    drop(events);
+    assert!(kq.await_events(QUIET).unwrap().is_empty());
+}
