@@ -20,6 +20,11 @@ pub(crate) fn registration(change: &Change) -> io::Result<()> {
     if change.filter() == Filter::PROC && change.get_fflags() & kq_sys::NOTE_TRACK != 0 {
         return Err(error(libc::EINVAL));
     }
+    // It would be sent again with every change of the knote.
+    #[cfg(has_user)]
+    if change.filter() == Filter::USER && change.get_fflags() & kq_sys::NOTE_TRIGGER != 0 {
+        return Err(error(libc::EINVAL));
+    }
     #[cfg(has_user)]
     if (change.ident(), change.filter()) == (WAKER_IDENT, Filter::USER) {
         return Err(error(libc::EEXIST));
@@ -64,11 +69,11 @@ fn takes_descriptor(filter: Filter) -> bool {
 
 /// Whether a knote of the filter can go without an event, with what it watches.
 ///
-/// Those of timers, user events, signals and processes cannot, so that there is no need to ask the kernel for them; on
-/// Apple's systems asking would start a timer anew.
+/// Those of timers, user events and signals cannot, so that there is no need to ask the kernel for them; on Apple's
+/// systems asking would start a timer anew. A process may go without an event if its exit was not asked for.
 pub(crate) fn can_vanish(filter: Filter) -> bool {
     match filter {
-        Filter::TIMER | Filter::SIGNAL | Filter::PROC => false,
+        Filter::TIMER | Filter::SIGNAL => false,
         #[cfg(has_user)]
         Filter::USER => false,
         _ => true,
@@ -115,6 +120,8 @@ mod tests {
         assert_eq!(errno(read.fflags(kq_sys::NOTE_TRACK)), None);
         #[cfg(has_user)]
         assert_eq!(errno(Change::user(WAKER_IDENT)), Some(libc::EEXIST));
+        #[cfg(has_user)]
+        assert_eq!(errno(Change::user(1).fflags(kq_sys::NOTE_TRIGGER)), Some(libc::EINVAL));
     }
 
     #[test]

@@ -167,6 +167,10 @@ impl<V: Clone> Core<V> {
 
     /// Ends a registration: deletes its knote, frees its slot, and gives the value.
     pub(crate) fn end(&self, key: Key, ending: Ending) -> Option<V> {
+        // In a forked child the locks may be held by a thread that the child does not have.
+        if !self.is_ours() {
+            return None;
+        }
         let mut index = self.index.lock();
         let slots = self.slots.lock();
         let found = slots.get(key).map(|it| (it.change, it.knote, it.added_again));
@@ -178,7 +182,7 @@ impl<V: Clone> Core<V> {
         let (change, knote, added_again) = found?;
         let place = place_of(&change);
         if index.holds(place, key) {
-            if (knote == Knote::There || added_again) && self.is_ours() {
+            if knote == Knote::There || added_again {
                 // ENOENT and EBADF say that the knote went with its descriptor.
                 let _ = apply(&index, &[change.delete()]);
             }
@@ -230,14 +234,18 @@ impl<V: Clone> Core<V> {
         slots.clear()
     }
 
-    fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         self.pid == std::process::id()
     }
 
     /// The index of a queue that is open, and this process's.
     fn lock_open(&self) -> io::Result<MutexGuard<'_, Index>> {
+        // Asked first: in a forked child the lock may be held by a thread that the child does not have.
+        if !self.is_ours() {
+            return Err(error(libc::EBADF));
+        }
         let index = self.index.lock();
-        match index.queue.is_some() && self.is_ours() {
+        match index.queue.is_some() {
             true => Ok(index),
             false => Err(error(libc::EBADF)),
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use kq::{EventBuffer, Flags};
 
+use crate::check::error;
 use crate::core::{Core, Ending};
 use crate::key::Key;
 use crate::slots::{Knote, WAKER_UDATA};
@@ -111,6 +112,10 @@ impl<V: Clone> Core<V> {
         buffer: &mut Buffer<E>,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
+        // In a forked child the number may be a queue of the child's own.
+        if !self.is_ours() {
+            return Err(error(libc::EBADF));
+        }
         // What a batch that was forgotten has left.
         buffer.pending.forget();
         let deadline = match timeout {
@@ -134,7 +139,13 @@ impl<V: Clone> Core<V> {
             drop(flight);
             // A signal came, or events of registrations that are over: the time goes on.
             match deadline {
-                Some(deadline) => left = Some(deadline.saturating_duration_since(Instant::now())),
+                Some(deadline) => {
+                    let rest = deadline.saturating_duration_since(Instant::now());
+                    if rest.is_zero() {
+                        return Ok(());
+                    }
+                    left = Some(rest);
+                }
                 None if timeout.is_some_and(|time| time.is_zero()) => return Ok(()),
                 None => (),
             }

@@ -49,3 +49,18 @@ fn a_refused_replacement_took_the_exit_of_the_old_registration() {
     drop(events);
     assert!(kq.await_events(QUIET).unwrap().is_empty());
 }
+
+#[cfg(has_user)]
+#[test]
+fn a_strangers_knote_kept_a_wait_from_ending() {
+    use std::mem::ManuallyDrop;
+    use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+    let queue: Queue<u32> = Queue::new().unwrap();
+    // SAFETY: the second owner is never dropped.
+    let raw = ManuallyDrop::new(kq::Kqueue::from(unsafe { OwnedFd::from_raw_fd(queue.as_fd().as_raw_fd()) }));
+    raw.apply(&[Change::user(9).udata(123_456)]).unwrap();
+    raw.apply(&[Change::user(9).udata(123_456).trigger()]).unwrap();
+    let mut events = queue.events(4);
+    assert_eq!(queue.wait(&mut events, QUIET).unwrap().count(), 0);
+}
