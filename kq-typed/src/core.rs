@@ -368,6 +368,9 @@ fn takes_a_new_knote(old: &Change, new: &Change) -> bool {
     match new.filter() {
         Filter::TIMER => true,
         Filter::PROC => false,
+        // The kernel keeps the udata that a user event was first added with.
+        #[cfg(dragonfly)]
+        Filter::USER => true,
         _ => mode(old) != mode(new),
     }
 }

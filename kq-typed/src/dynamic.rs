@@ -72,6 +72,22 @@ pub struct Kqueue {
     pool: Arc<Pool>,
 }
 
+/// Whether a timer's time is the wall clock's.
+#[cfg(has_abstime)]
+fn is_absolute(timer: &Change) -> bool {
+    #[cfg(apple)]
+    use kq_sys::NOTE_ABSOLUTE as ABSOLUTE;
+    #[cfg(not(apple))]
+    use kq_sys::NOTE_ABSTIME as ABSOLUTE;
+    timer.filter() == Filter::TIMER && timer.get_fflags() & ABSOLUTE != 0
+}
+
+/// Such a timer is one of an interval here.
+#[cfg(not(has_abstime))]
+fn is_absolute(_timer: &Change) -> bool {
+    false
+}
+
 impl Kqueue {
     /// Makes a queue that is closed on exec.
     ///
@@ -191,13 +207,20 @@ impl Kqueue {
     /// The registration stays as it was. EINVAL: `DELETE`, or flags that the filter does not have. ENOENT, EBADF: there
     /// is no such registration, or its knote is gone, with its last event or its descriptor. Whatever else the kernel
     /// answers.
+    ///
+    /// Another mode takes a new knote, and what was pending of the old one (a trigger, counted signals, notes of a file)
+    /// goes with it; an absolute timer stays one-shot.
     pub fn modify(&self, target: impl Into<Target>, flags: EventFlags) -> io::Result<()> {
         let key = self.key(target.into())?;
         if flags == EventFlags::ENABLE || flags == EventFlags::DISABLE {
             return self.handle.core.switch(key, flags == EventFlags::ENABLE);
         }
         let stored = self.handle.core.stored(key).ok_or(error(libc::ENOENT))?;
-        let (mode, notes) = flags.split(stored.filter()).ok_or(error(libc::EINVAL))?;
+        let (mut mode, notes) = flags.split(stored.filter()).ok_or(error(libc::EINVAL))?;
+        // A time of the wall clock comes once; a kernel that is not told so reports it at every wait from then on.
+        if is_absolute(&stored) {
+            mode |= Flags::ONESHOT;
+        }
         let changed = stored.udata(0).set_flags(mode | Flags::ADD);
         // A timer's stored fflags have its unit besides.
         let changed = match notes {

@@ -64,3 +64,14 @@ fn a_strangers_knote_kept_a_wait_from_ending() {
     let mut events = queue.events(4);
     assert_eq!(queue.wait(&mut events, QUIET).unwrap().count(), 0);
 }
+
+#[test]
+fn an_absolute_timer_stayed_after_a_modification() {
+    let kq = Kqueue::new().unwrap();
+    let time = std::time::SystemTime::now() + Duration::from_millis(200);
+    let key = kq.register_timer_at(time, EventFlags::ADD, Some(3)).unwrap();
+    kq.modify(key, EventFlags::CLEAR).unwrap();
+    assert_eq!(kq.await_events(LIMIT).unwrap().iter().count(), 1);
+    assert!(kq.await_events(QUIET).unwrap().is_empty());
+    assert_eq!(kq.modify(key, EventFlags::CLEAR).unwrap_err().raw_os_error(), Some(libc::ENOENT));
+}
