@@ -74,13 +74,6 @@ impl Queue {
         Some(harvest)
     }
 
-    /// A stale entry that cannot be removed ends every wait at once: only time can bring the means to remove it.
-    fn spare_the_processor(&self) {
-        if core::mem::take(&mut self.state.lock().is_stale_entry_left) {
-            std::thread::sleep(core::time::Duration::from_millis(5));
-        }
-    }
-
     /// Waits until there are events, and makes them.
     pub(super) fn scan(&self, list: &mut EventList, wait: Wait) -> Result<usize> {
         let deadline = match wait {
@@ -139,12 +132,16 @@ impl Queue {
                         fruitless += 1;
                         continue;
                     }
+                    if core::mem::take(&mut state.is_stale_entry_left) {
+                        // It ends every wait at once, and only time can bring the means to remove it.
+                        drop(state);
+                        std::thread::sleep(core::time::Duration::from_millis(5));
+                    }
                 }
             }
             if list.length > 0 {
                 return Ok(list.length);
             }
-            self.spare_the_processor();
             match (wait, deadline) {
                 (Wait::Forever, _) => {}
                 (Wait::For(_), Some(deadline)) => {
