@@ -1,6 +1,7 @@
 //! A queue that is asked for exact events, with what systems do differently in one place.
 
 use std::fmt;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -43,9 +44,18 @@ impl TestQueue {
     }
 
     /// What one wait of this time returns.
+    ///
+    /// It goes on when it is interrupted: Linux does that to a thread while another one starts a child, without any
+    /// handler.
     #[track_caller]
     pub fn wait(&mut self, time: Duration) -> Vec<Event> {
-        self.kq.wait(&mut self.events, Some(time)).unwrap().to_vec()
+        let start = Instant::now();
+        loop {
+            match self.kq.wait(&mut self.events, Some(time.saturating_sub(start.elapsed()))) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                events => return events.unwrap().to_vec(),
+            }
+        }
     }
 
     /// The next wait returns just these events, in whatever order.

@@ -1,10 +1,11 @@
 //! EVFILT_READ and EVFILT_WRITE: knotes that are entries of an epoll set.
 
+use core::ffi::c_int;
 use std::os::fd::RawFd;
 
 use super::backlog::connections_waiting;
-use super::knote::{Index, Source};
-use super::queue::{Set, State, PROBE};
+use super::knote::{Index, Knote, Source, NONE};
+use super::queue::{Queue, Set, State, PROBE};
 use super::sys::{self, Result};
 use super::timer::Patience;
 use super::{constants::*, kevent, registry};
@@ -76,34 +77,58 @@ impl Verdict {
     }
 }
 
+impl Knote {
+    /// Whether nothing but bytes to read can make an event of the entry: the common case, in which little is to be done.
+    #[inline]
+    pub(super) fn is_plain(&self, readiness: u32, harvest: u32, now: u32) -> bool {
+        let Source::Descriptor(watch) = &self.source else { return false };
+        readiness == IN
+            && self.filter == EVFILT_READ
+            && self.asked_fflags & NOTE_LOWAT == 0
+            && watch.known == now
+            && self.harvest != harvest
+            && self.place == NONE
+            && !(watch.damped | self.disabled | self.ready)
+    }
+
+    #[inline]
+    pub(super) fn bytes_to_read(&self) -> Result<c_int> {
+        sys::bytes_to_read(self.ident as RawFd)
+    }
+
+    /// The event of so many bytes, where the case is plain.
+    #[inline]
+    pub(super) fn plain_event(&mut self, bytes: c_int, harvest: u32) -> kevent {
+        self.harvest = harvest;
+        self.fflags = 0;
+        self.data = i64::from(bytes);
+        self.disabled = self.has(EV_DISPATCH);
+        self.event()
+    }
+}
+
 impl State {
+    #[inline(never)]
     pub(super) fn attach_descriptor(&mut self, change: &kevent) -> Result<()> {
         let fd = change.ident as RawFd;
-        let mut kind = Kind::Unknown;
-        if let Some(queue) = registry::find(fd) {
-            if self.is(fd) {
+        if self.is(fd) {
+            return Err(libc::EINVAL);
+        }
+        if change.filter == EVFILT_WRITE {
+            if is_queue(fd) {
                 return Err(libc::EINVAL);
             }
-            if queue.has_its_number() {
-                if change.filter != EVFILT_READ {
-                    return Err(libc::EINVAL);
-                }
-                kind = Kind::Queue;
+            if sys::poll_now(fd, libc::POLLOUT) & libc::POLLERR != 0 && kind_of(fd) == Ok(Kind::Pipe) {
+                return Err(libc::EPIPE);
             }
-        }
-        if change.filter == EVFILT_WRITE
-            && sys::poll_now(fd, libc::POLLOUT) & libc::POLLERR != 0
-            && kind_of(fd) == Ok(Kind::Pipe)
-        {
-            return Err(libc::EPIPE);
-        }
-        if change.filter == EVFILT_WRITE && change.fflags & NOTE_LOWAT != 0 {
-            self.need_looks()?;
+            if change.fflags & NOTE_LOWAT != 0 {
+                self.need_looks()?;
+            }
         }
         let watch = Watch {
             entry: Entry::In(Set::Outer),
             damped: change.fflags & NOTE_LOWAT != 0 && change.flags & EV_CLEAR == 0,
-            kind,
+            kind: Kind::Unknown,
             known: self.now,
         };
         let index = self.insert(change, Source::Descriptor(watch))?;
@@ -119,13 +144,13 @@ impl State {
         let knote = &self.knotes[index];
         let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
         let other = if knote.filter == EVFILT_READ { EVFILT_WRITE } else { EVFILT_READ };
+        let other = self.knotes.find_beside(index, other);
         let mut set = Set::Outer;
         let mut added = self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key);
-        if added == Err(libc::EEXIST) && self.entry_of(self.knotes.find(other, knote.ident)) == Some(Set::Outer) {
+        if added == Err(libc::EEXIST) && self.entry_of(other) == Some(Set::Outer) {
             set = Set::Inner;
             added = self.ctl_for(set, libc::EPOLL_CTL_ADD, fd, interest, key);
         }
-        let other = self.knotes.find(other, self.knotes[index].ident);
         match added {
             // The other filter's knote says that it has this place: its file was closed, and this is another one.
             Ok(()) if self.entry_of(other) == Some(set) => {
@@ -247,13 +272,20 @@ impl State {
         }
     }
 
-    pub(super) fn take_descriptor(&mut self, index: Index, readiness: u32) -> Option<kevent> {
+    /// Makes the event of an entry, given the bytes that there are to read where they were asked for already.
+    #[cold]
+    pub(super) fn take_descriptor(
+        &mut self,
+        index: Index,
+        readiness: u32,
+        bytes: Option<Result<c_int>>,
+    ) -> Option<kevent> {
         if !self.is_still_its_file(index) {
             self.drop_stale(index);
             return None;
         }
         let verdict = if self.knotes[index].filter == EVFILT_READ {
-            self.judge_read(index, readiness)
+            self.judge_read(index, readiness, bytes)
         } else {
             self.judge_write(index, readiness)
         };
@@ -309,7 +341,7 @@ impl State {
     pub(super) fn look_at_descriptor(&mut self, index: Index) -> Option<kevent> {
         let wanted = if self.knotes[index].filter == EVFILT_READ { libc::POLLIN } else { libc::POLLOUT };
         let readiness = sys::poll_now(self.knotes[index].ident as RawFd, wanted);
-        self.take_descriptor(index, u32::from(readiness as u16))
+        self.take_descriptor(index, u32::from(readiness as u16), None)
     }
 
     /// Whether the knote's number still is the file that its entry stands for.
@@ -348,12 +380,11 @@ impl State {
         Ok(watch.kind)
     }
 
-    fn judge_read(&mut self, index: Index, readiness: u32) -> Verdict {
+    fn judge_read(&mut self, index: Index, readiness: u32, bytes: Option<Result<c_int>>) -> Verdict {
         let knote = &self.knotes[index];
         let fd = knote.ident as RawFd;
         let low_water = (knote.asked_fflags & NOTE_LOWAT != 0).then_some(knote.asked_data);
-        let bytes = match sys::bytes_to_read(fd) {
-            // The common case, and all that it costs.
+        let bytes = match bytes.unwrap_or_else(|| sys::bytes_to_read(fd)) {
             Ok(bytes) if bytes > 0 && readiness == IN && low_water.is_none() => return Verdict::data(i64::from(bytes)),
             Ok(bytes) => Some(i64::from(bytes)),
             Err(libc::EBADF) => return Verdict::Stale,
@@ -468,9 +499,15 @@ fn kind_of(fd: RawFd) -> Result<Kind> {
             },
             _ => Kind::Datagram,
         },
+        _ if is_queue(fd) => Kind::Queue,
         _ => Kind::Other,
     };
     Ok(kind)
+}
+
+/// Whether the number is another queue's.
+fn is_queue(fd: RawFd) -> bool {
+    registry::find(fd).is_some_and(Queue::has_its_number)
 }
 
 fn pipe_room(fd: RawFd) -> Result<i64> {

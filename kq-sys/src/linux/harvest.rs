@@ -1,14 +1,15 @@
 //! Harvesting: waiting on epoll, and making events of what it gives and of the knotes that are ready without it.
 
+use core::ffi::c_int;
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering;
 use std::os::fd::AsRawFd;
 
-use super::knote::{Key, Source};
-use super::queue::{turn, Queue, Set, State, CLOCKS, INNER, INOTIFY, PROBE, SIGNALS, TOKEN};
+use super::knote::{Index, Key, Source};
+use super::queue::{turn, Queue, Set, State, CLOCKS, HIGHEST_KEY, INNER, INOTIFY, SIGNALS, TOKEN};
 use super::sys::{self, Result, Wait};
 use super::timer::{MONOTONIC, REALTIME};
-use super::{kevent, registry, signals, timespec};
+use super::{constants::*, kevent, registry, signals, timespec};
 
 /// How many entries are fetched from epoll at once.
 const HARVEST: usize = 256;
@@ -33,6 +34,7 @@ impl EventList {
         self.room - self.length
     }
 
+    #[inline]
     pub(super) fn push(&mut self, event: kevent) {
         debug_assert!(self.length < self.room);
         if self.length < self.room {
@@ -74,33 +76,41 @@ impl Queue {
         Some(harvest)
     }
 
-    /// Waits until there are events, and makes them.
-    pub(super) fn scan(&self, list: &mut EventList, wait: Wait) -> Result<usize> {
-        let deadline = match wait {
-            Wait::For(nanos) => Some(sys::now(libc::CLOCK_MONOTONIC).saturating_add(nanos)),
-            Wait::No | Wait::Forever => None,
-        };
-        let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
-        let mut wait = wait;
-        let mut harvest = None;
-        let mut fruitless = 0;
+    /// What has to be done before the wait, where signals are watched or the inner set has a turn: the number of the
+    /// harvest, where one was begun.
+    #[cold]
+    fn before_wait(&self, list: &mut EventList) -> Option<u32> {
         let watched = self.signals.load(Ordering::Relaxed);
         if watched != 0 {
             self.look_at_signals(watched);
         }
         signals::wait_begins();
         if self.turn.load(Ordering::Relaxed) != turn::OUTER {
-            harvest = self.take_turns(list);
+            return self.take_turns(list);
+        }
+        None
+    }
+
+    /// Waits until there are events, and makes them.
+    pub(super) fn scan(&self, list: &mut EventList, mut wait: Wait) -> Result<usize> {
+        let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
+        let mut harvest = None;
+        let mut fruitless = 0;
+        let life = self.life();
+        if signals::in_use() || self.turn.load(Ordering::Relaxed) != turn::OUTER {
+            harvest = self.before_wait(list);
             if list.room() == 0 {
                 return Ok(list.length);
             }
             if list.length > 0 {
-                wait = Wait::No;
+                wait = Wait::NO;
             }
         }
+        let deadline = wait.deadline();
         loop {
             let asked = list.room().min(HARVEST);
             let entries = match sys::epoll_wait(self.epoll, &mut buffer[..asked], wait) {
+                Ok(0) if wait == Wait::NO => return Ok(list.length),
                 // SAFETY: epoll_wait filled so many.
                 Ok(count) => unsafe { initialised(&buffer[..count]) },
                 // The program knows nothing of that handler.
@@ -112,6 +122,9 @@ impl Queue {
             };
             if !entries.is_empty() {
                 let mut state = self.state.lock();
+                if self.life() != life {
+                    return Err(libc::EBADF);
+                }
                 let harvest = *harvest.get_or_insert_with(|| state.next_harvest());
                 let before = list.length;
                 if state.harvest(entries, harvest, list) {
@@ -120,38 +133,32 @@ impl Queue {
                 let is_full = entries.len() == asked && list.room() > 0;
                 // Only the buffer was too short.
                 if list.length > before && is_full && asked == HARVEST {
-                    wait = Wait::No;
+                    wait = Wait::NO;
                     continue;
                 }
-                if list.length == 0 {
-                    if state.closed {
-                        return Err(libc::EBADF);
-                    }
-                    // Entries that came to nothing may have hidden others.
-                    if wait == Wait::No && is_full && fruitless < MAX_FRUITLESS {
-                        fruitless += 1;
-                        continue;
-                    }
-                    if core::mem::take(&mut state.is_stale_entry_left) {
-                        // It ends every wait at once, and only time can bring the means to remove it.
-                        drop(state);
-                        std::thread::sleep(core::time::Duration::from_millis(5));
-                    }
+                if list.length > 0 {
+                    return Ok(list.length);
+                }
+                // Entries that came to nothing may have hidden others.
+                if wait == Wait::NO && is_full && fruitless < MAX_FRUITLESS {
+                    fruitless += 1;
+                    continue;
+                }
+                if core::mem::take(&mut state.is_stale_entry_left) {
+                    // It ends every wait at once, and only time can bring the means to remove it.
+                    drop(state);
+                    std::thread::sleep(core::time::Duration::from_millis(5));
                 }
             }
-            if list.length > 0 {
+            if list.length > 0 || wait == Wait::NO {
                 return Ok(list.length);
             }
-            match (wait, deadline) {
-                (Wait::Forever, _) => {}
-                (Wait::For(_), Some(deadline)) => {
-                    let left = deadline.saturating_sub(sys::now(libc::CLOCK_MONOTONIC));
-                    if left == 0 {
-                        return Ok(0);
-                    }
-                    wait = Wait::For(left);
+            if let Some(deadline) = deadline {
+                let left = deadline.saturating_sub(sys::now(libc::CLOCK_MONOTONIC));
+                if left == 0 {
+                    return Ok(0);
                 }
-                _ => return Ok(0),
+                wait = Wait::nanos(left);
             }
         }
     }
@@ -165,19 +172,20 @@ impl State {
     }
 
     /// Makes events of the entries that epoll gave; whether the inner set has more.
+    #[inline(never)] // a wait that gives nothing does without its frame
     fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u32, list: &mut EventList) -> bool {
         let mut inner = false;
         for entry in entries {
             let key = entry.u64;
             match key {
+                0..=HIGHEST_KEY => self.take(Set::Outer, key, entry.events, harvest, list),
                 TOKEN => self.token_harvested(),
                 INNER => inner = true,
                 INOTIFY => self.harvest_inotify(),
                 SIGNALS => self.count_signals(),
-                PROBE => {}
                 _ if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
                 _ if key == CLOCKS[REALTIME] => self.expire(REALTIME),
-                _ => self.take(Set::Outer, key, entry.events, harvest, list),
+                _ => {}
             }
         }
         let mut inner_has_more = inner;
@@ -186,19 +194,23 @@ impl State {
             let kept_free = usize::from(self.ready.len() > 0);
             inner_has_more = self.harvest_inner((list.room() - kept_free).max(1), harvest, list);
         }
-        self.deliver_ready(harvest, list);
-        // Both fail only where the number was closed by now; then nobody waits for what they show.
-        let _ = self.arm_clocks();
-        let _ = self.show_ready();
+        // Without it no knote is ready but by epoll, and no clock runs.
+        if self.token.is_some() {
+            self.deliver_ready(harvest, list);
+            // Both fail only where the number was closed by now; then nobody waits for what they show.
+            let _ = self.arm_clocks();
+            let _ = self.show_ready();
+        }
         inner_has_more
     }
 
     /// Makes events of so many entries of the inner set; whether it may have more.
+    #[inline(never)] // it has a buffer of its own
     fn harvest_inner(&mut self, room: usize, harvest: u32, list: &mut EventList) -> bool {
         let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return false };
         let room = room.min(HARVEST);
         let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
-        let Ok(count) = sys::epoll_wait(inner, &mut buffer[..room], Wait::No) else { return false };
+        let Ok(count) = sys::epoll_wait(inner, &mut buffer[..room], Wait::NO) else { return false };
         // SAFETY: epoll_wait filled so many.
         for entry in unsafe { initialised(&buffer[..count]) } {
             self.take(Set::Inner, entry.u64, entry.events, harvest, list);
@@ -207,18 +219,46 @@ impl State {
     }
 
     /// Makes the event of one entry, if there is one.
+    #[inline(always)] // into the loop over the entries
     fn take(&mut self, set: Set, key: Key, readiness: u32, harvest: u32, list: &mut EventList) {
+        let now = self.now;
         let Some(index) = self.knotes.by_key(key) else {
             return self.meet_stranger(set, key);
         };
         let knote = &mut self.knotes[index];
+        if !knote.is_plain(readiness, harvest, now) {
+            return self.take_other(index, readiness, None, harvest, list);
+        }
+        match knote.bytes_to_read() {
+            Ok(bytes @ 1..) => {
+                let event = knote.plain_event(bytes, harvest);
+                list.push(event);
+                if event.flags & EV_ONESHOT != 0 {
+                    self.finish(index);
+                }
+            }
+            bytes => self.take_other(index, readiness, Some(bytes), harvest, list),
+        }
+    }
+
+    /// The same where it takes a closer look, given the bytes that there are to read if they were asked for already.
+    #[inline(never)]
+    fn take_other(
+        &mut self,
+        index: Index,
+        readiness: u32,
+        bytes: Option<Result<c_int>>,
+        harvest: u32,
+        list: &mut EventList,
+    ) {
+        let (key, knote) = (self.knotes.key(index), &self.knotes[index]);
         // Switched off since epoll gave the entry; or a level entry that comes up for the second time in this call, as
         // it will at the next.
         if knote.disabled || knote.harvest == harvest && knote.is_level() {
             return;
         }
         let event = match knote.source {
-            Source::Descriptor(_) => self.take_descriptor(index, readiness),
+            Source::Descriptor(_) => self.take_descriptor(index, readiness, bytes),
             Source::Process(_) => self.take_process(index),
             _ => None,
         };
@@ -256,7 +296,7 @@ impl State {
                 Source::File(_) => self.deliver_file(index),
                 Source::Signal(_) => Some(self.deliver_signal(index)),
                 Source::Descriptor(_) => self.look_at_descriptor(index),
-                Source::Process(_) | Source::Inode(_) | Source::Parent(_) => None,
+                Source::Process(_) | Source::Inode(_) | Source::Parent(_) | Source::Vacant => None,
             };
             self.deliver(event, key, harvest, list);
         }
@@ -272,18 +312,18 @@ unsafe fn initialised(entries: &[MaybeUninit<libc::epoll_event>]) -> &[libc::epo
 
 /// How long a timeout is; EINVAL where it is none.
 pub(super) fn wait_of(timeout: Option<&timespec>) -> Result<Wait> {
-    let Some(timeout) = timeout else { return Ok(Wait::Forever) };
+    let Some(timeout) = timeout else { return Ok(Wait::FOREVER) };
     #[allow(clippy::useless_conversion)] // both fields have 32 bits on some machines
     let (seconds, nanos) = (i64::from(timeout.tv_sec), i64::from(timeout.tv_nsec));
+    if seconds | nanos == 0 {
+        return Ok(Wait::NO);
+    }
     if seconds < 0 || !(0..sys::NANOS_PER_SEC as i64).contains(&nanos) {
         return Err(libc::EINVAL);
     }
-    if seconds == 0 && nanos == 0 {
-        return Ok(Wait::No);
-    }
     // What FreeBSD takes for endless.
     if seconds > i64::from(i32::MAX) {
-        return Ok(Wait::Forever);
+        return Ok(Wait::FOREVER);
     }
-    Ok(Wait::For(seconds as u64 * sys::NANOS_PER_SEC + nanos as u64))
+    Ok(Wait::nanos(seconds as u64 * sys::NANOS_PER_SEC + nanos as u64))
 }

@@ -2,8 +2,6 @@
 
 use core::ffi::c_void;
 
-use slab::Slab;
-
 use super::descriptor::Watch;
 use super::process::Process;
 use super::signal::Seen;
@@ -29,6 +27,8 @@ pub(super) const PARENT: i16 = 2;
 /// and a stale key would have to meet the same index at the very end of such a round.
 pub(super) type Key = u64;
 const INDEX_BITS: u32 = 26;
+/// The generation of a vacant place, which no key has.
+const NO_GENERATION: u64 = 0;
 /// The most knotes of one queue; the indexes above them are left for the queue's own entries.
 const MAX_KNOTES: usize = 1 << (INDEX_BITS - 1);
 
@@ -59,6 +59,7 @@ pub(super) struct Knote {
     pub(super) harvest: u32,
     pub(super) source: Source,
     generation: u64,
+    /// The next knote of its bucket, or the next vacant place.
     chain: Index,
 }
 
@@ -82,34 +83,54 @@ pub(super) enum Source {
     Signal(Seen),
     /// Not a knote of the program's: an inotify watch, under its number and the filter `INODE`.
     Inode(Inode),
+    /// No knote: a place in the table that the next one takes.
+    Vacant,
 }
 
 impl Knote {
-    pub(super) fn new(change: &kevent, source: Source) -> Knote {
+    /// A place in the table that no knote has.
+    const VACANT: Knote = Knote {
+        ident: 0,
+        filter: 0,
+        flags: 0,
+        asked_fflags: 0,
+        asked_data: 0,
+        fflags: 0,
+        data: 0,
+        udata: core::ptr::null_mut(),
+        disabled: false,
+        forced: false,
+        ready: false,
+        ready_previous: NONE,
+        ready_next: NONE,
+        place: NONE,
+        patience: Patience::NEW,
+        harvest: 0,
+        source: Source::Vacant,
+        generation: NO_GENERATION,
+        chain: NONE,
+    };
+
+    /// Becomes the knote of a change; the place was vacant, and its links are none's.
+    #[inline]
+    fn begin(&mut self, change: &kevent, source: Source) {
         const ACTIONS: u16 = EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | EV_FORCEONESHOT | EV_KEEPUDATA;
-        Knote {
-            ident: change.ident,
-            filter: change.filter,
-            flags: change.flags & !ACTIONS,
-            asked_fflags: change.fflags,
-            asked_data: change.data,
-            fflags: 0,
-            data: 0,
-            udata: change.udata,
-            disabled: change.flags & EV_DISABLE != 0,
-            forced: false,
-            ready: false,
-            ready_previous: NONE,
-            ready_next: NONE,
-            place: NONE,
-            patience: Patience::NEW,
-            harvest: 0,
-            source,
-            generation: 0,
-            chain: NONE,
-        }
+        self.ident = change.ident;
+        self.filter = change.filter;
+        self.flags = change.flags & !ACTIONS;
+        self.asked_fflags = change.fflags;
+        self.asked_data = change.data;
+        self.fflags = 0;
+        self.data = 0;
+        self.udata = change.udata;
+        self.disabled = change.flags & EV_DISABLE != 0;
+        self.forced = false;
+        self.patience = Patience::NEW;
+        self.harvest = 0;
+        self.source = source;
     }
 
+    #[inline]
     pub(super) fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
@@ -134,30 +155,51 @@ impl Knote {
 
 /// The knotes of a queue. Grows with the highest number of them; finding, adding and removing allocate nothing else.
 pub(super) struct Knotes {
-    slab: Slab<Knote>,
-    /// Heads of the chains of knotes with the same hash; at least as many as the slab has room for, a power of two.
+    places: Vec<Knote>,
+    /// The first vacant place, from which the others are chained.
+    vacant: Index,
+    /// Heads of the chains of knotes with the same hash; at least as many as there are places, a power of two.
     buckets: Vec<Index>,
     generation: u64,
 }
 
 impl Knotes {
     pub(super) const fn new() -> Knotes {
-        Knotes { slab: Slab::new(), buckets: Vec::new(), generation: 0 }
+        Knotes { places: Vec::new(), vacant: NONE, buckets: Vec::new(), generation: NO_GENERATION }
     }
 
-    fn bucket(&self, filter: i16, ident: usize) -> usize {
+    /// An empty table, in which no key is given again that this one has given.
+    pub(super) fn successors(&self) -> Knotes {
+        Knotes { generation: self.generation, ..Knotes::new() }
+    }
+
+    /// Knotes of one ident have one bucket, so that those of a descriptor are found together.
+    #[inline]
+    fn bucket(&self, ident: usize) -> usize {
         // Fibonacci hashing: idents are small and dense (descriptors, pids), or anything.
-        let hash = (ident as u64 ^ (filter as u64) << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash = (ident as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (hash >> 32) as usize & (self.buckets.len() - 1)
     }
 
+    #[inline]
     pub(super) fn find(&self, filter: i16, ident: usize) -> Option<Index> {
         if self.buckets.is_empty() {
             return None;
         }
-        let mut index = self.buckets[self.bucket(filter, ident)];
+        self.find_in_chain(self.buckets[self.bucket(ident)], filter, ident)
+    }
+
+    /// The knote of another filter with the ident of one that was just added.
+    #[inline]
+    pub(super) fn find_beside(&self, newest: Index, filter: i16) -> Option<Index> {
+        let knote = &self[newest];
+        self.find_in_chain(knote.chain, filter, knote.ident)
+    }
+
+    #[inline]
+    fn find_in_chain(&self, mut index: Index, filter: i16, ident: usize) -> Option<Index> {
         while index != NONE {
-            let knote = &self.slab[index as usize];
+            let knote = &self[index];
             if knote.ident == ident && knote.filter == filter {
                 return Some(index);
             }
@@ -167,80 +209,97 @@ impl Knotes {
     }
 
     /// Adds a knote whose (filter, ident) is not there; `None` where the table is full.
-    pub(super) fn insert(&mut self, mut knote: Knote) -> Option<Index> {
-        if self.slab.len() == self.slab.capacity() && !self.grow() {
+    #[inline]
+    pub(super) fn insert(&mut self, change: &kevent, source: Source) -> Option<Index> {
+        if self.vacant == NONE && !self.grow() {
             return None;
         }
+        let index = self.vacant;
+        let bucket = self.bucket(change.ident);
         self.generation += 1;
+        let knote = &mut self.places[index as usize];
+        self.vacant = knote.chain;
+        knote.chain = core::mem::replace(&mut self.buckets[bucket], index);
         knote.generation = self.generation;
-        let bucket = self.bucket(knote.filter, knote.ident);
-        knote.chain = self.buckets[bucket];
-        let index = self.slab.insert(knote) as Index;
-        self.buckets[bucket] = index;
+        knote.begin(change, source);
         Some(index)
     }
 
-    /// Makes room for more knotes, by a quarter; false where the table has its full size.
+    /// Makes vacant places, by a quarter; false where the table has its full size.
+    #[cold]
     fn grow(&mut self) -> bool {
-        let length = self.slab.len();
+        let length = self.places.len();
         if length >= MAX_KNOTES {
             return false;
         }
-        self.slab.reserve_exact(length / 4 + 16);
-        if self.slab.capacity() <= self.buckets.len() {
-            return true;
+        let more = length / 4 + 16;
+        self.places.reserve_exact(more);
+        for index in length..length + more {
+            self.places.push(Knote { chain: core::mem::replace(&mut self.vacant, index as Index), ..Knote::VACANT });
         }
-        self.buckets.clear();
-        self.buckets.resize(self.slab.capacity().next_power_of_two(), NONE);
-        for index in 0..length {
-            // Full: no index below the length is vacant.
-            let Some(knote) = self.slab.get(index) else { continue };
-            let bucket = self.bucket(knote.filter, knote.ident);
-            self.slab[index].chain = core::mem::replace(&mut self.buckets[bucket], index as Index);
+        if self.places.len() > self.buckets.len() {
+            self.buckets.clear();
+            self.buckets.resize(self.places.len().next_power_of_two(), NONE);
+            for index in 0..length {
+                // Full: no place below the length is vacant.
+                let bucket = self.bucket(self.places[index].ident);
+                self.places[index].chain = core::mem::replace(&mut self.buckets[bucket], index as Index);
+            }
         }
         true
     }
 
-    pub(super) fn remove(&mut self, index: Index) -> Knote {
-        let knote = self.slab.remove(index as usize);
-        let bucket = self.bucket(knote.filter, knote.ident);
+    /// Takes out a knote that is in no list and no heap any more, and gives its source.
+    #[inline]
+    pub(super) fn remove(&mut self, index: Index) -> Source {
+        let (ident, chain) = (self[index].ident, self[index].chain);
+        let bucket = self.bucket(ident);
         if self.buckets[bucket] == index {
-            self.buckets[bucket] = knote.chain;
+            self.buckets[bucket] = chain;
         } else {
             let mut before = self.buckets[bucket];
-            while self.slab[before as usize].chain != index {
-                before = self.slab[before as usize].chain;
+            while self[before].chain != index {
+                before = self[before].chain;
             }
-            self.slab[before as usize].chain = knote.chain;
+            self[before].chain = chain;
         }
-        knote
+        let vacant = core::mem::replace(&mut self.vacant, index);
+        let knote = &mut self[index];
+        knote.chain = vacant;
+        knote.generation = NO_GENERATION;
+        core::mem::replace(&mut knote.source, Source::Vacant)
     }
 
+    #[inline]
     pub(super) fn key(&self, index: Index) -> Key {
         u64::from(index) | self[index].generation << INDEX_BITS
     }
 
     /// The knote that a key was made for, if it is still there.
+    #[inline]
     pub(super) fn by_key(&self, key: Key) -> Option<Index> {
         let index = (key & ((1 << INDEX_BITS) - 1)) as Index;
-        let knote = self.slab.get(index as usize)?;
+        let knote = self.places.get(index as usize)?;
         (knote.generation << INDEX_BITS == key & !((1 << INDEX_BITS) - 1)).then_some(index)
     }
 
     pub(super) fn indexes(&self) -> impl Iterator<Item = Index> + '_ {
-        self.slab.iter().map(|(index, _)| index as Index)
+        let knotes = self.places.iter().enumerate().filter(|(_, knote)| knote.generation != NO_GENERATION);
+        knotes.map(|(index, _)| index as Index)
     }
 }
 
 impl core::ops::Index<Index> for Knotes {
     type Output = Knote;
+    #[inline]
     fn index(&self, index: Index) -> &Knote {
-        &self.slab[index as usize]
+        &self.places[index as usize]
     }
 }
 
 impl core::ops::IndexMut<Index> for Knotes {
+    #[inline]
     fn index_mut(&mut self, index: Index) -> &mut Knote {
-        &mut self.slab[index as usize]
+        &mut self.places[index as usize]
     }
 }

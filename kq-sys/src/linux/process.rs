@@ -104,20 +104,11 @@ impl State {
         Ok(())
     }
 
-    /// A descriptor of the queue's own, which is nobody's to watch.
-    fn own_number(&mut self, number: RawFd) {
-        if let Err(place) = self.own_numbers.binary_search(&number) {
-            self.own_numbers.insert(place, number);
-        }
-    }
-
     /// The knote is gone, and its descriptors with it.
     pub(super) fn disown_process(&mut self, process: &Process) {
         let perf = process.perf.as_ref().map(Perf::fd);
         for number in [Some(process.pidfd.as_raw_fd()), perf].into_iter().flatten() {
-            if let Ok(place) = self.own_numbers.binary_search(&number) {
-                self.own_numbers.remove(place);
-            }
+            self.disown_number(number);
         }
     }
 

@@ -1,13 +1,13 @@
 //! The queue: what it is made of, and how changes are applied to its knotes.
 
-use core::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use core::mem;
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::harvest::{wait_of, EventList};
-use super::knote::{Index, Key, Knote, Knotes, Source};
+use super::knote::{Index, Key, Knotes, Source};
 use super::ready::{Ready, Token};
 use super::sys::{self, Result};
 use super::timer::Clocks;
@@ -21,10 +21,16 @@ pub(super) const INOTIFY: Key = Key::MAX - 4;
 pub(super) const SIGNALS: Key = Key::MAX - 5;
 /// For entries that are added to see whether they are there.
 pub(super) const PROBE: Key = Key::MAX - 6;
+/// The highest key that a knote may have.
+pub(super) const HIGHEST_KEY: Key = PROBE - 1;
 
+/// A number that is a queue, and may be one again and again.
 pub(super) struct Queue {
     /// The number that the program has: the epoll instance itself.
     pub(super) epoll: RawFd,
+    /// Grows by one when the number becomes a queue and when it is closed: odd while it is a queue. Written with the
+    /// state locked.
+    life: AtomicU32,
     pub(super) state: Mutex<State>,
     /// The signals that its knotes watch, a bit each: looked at before every wait.
     pub(super) signals: AtomicU64,
@@ -57,8 +63,8 @@ pub(super) struct State {
     pub(super) inotify: Option<OwnedFd>,
     /// Those that are being told of a notification; kept for its memory.
     pub(super) told: Vec<Key>,
-    /// The descriptors by which it watches processes, in order.
-    pub(super) own_numbers: Vec<RawFd>,
+    /// The descriptors that are the queue's own, in order: those above, and those by which it watches processes.
+    own_numbers: Vec<RawFd>,
     /// The signals that it watches, a bit each.
     pub(super) signals: u64,
     /// Counts the calls that fetched events.
@@ -77,32 +83,57 @@ impl Queue {
     /// Makes a queue and gives its number.
     pub(super) fn create(cloexec: bool) -> Result<RawFd> {
         let epoll = sys::epoll_create(cloexec)?;
-        let number = epoll.as_raw_fd();
-        registry::insert(
-            number,
-            Arc::new(Queue {
-                epoll: number,
-                state: Mutex::new(State::new(number)),
-                signals: AtomicU64::new(0),
-                turn: AtomicU8::new(turn::OUTER),
-            }),
-        )?;
+        registry::open(epoll.as_raw_fd())?;
         Ok(epoll.into_raw_fd())
     }
 
-    /// Closes the number under the lock, so that no call on it can be under way.
-    pub(super) fn close(number: RawFd) -> Result<()> {
-        let queue = registry::remove(number);
-        let mut state = queue.as_ref().map(|queue| queue.state.lock());
-        if let Some(state) = &mut state {
-            state.closed = true;
+    /// What stands for a number before it is a queue.
+    pub(super) fn new(number: RawFd) -> Queue {
+        Queue {
+            epoll: number,
+            life: AtomicU32::new(0),
+            state: Mutex::new(State::new(number)),
+            signals: AtomicU64::new(0),
+            turn: AtomicU8::new(turn::OUTER),
         }
-        sys::close(number)
     }
 
-    /// The number was closed without this crate, and is another file now.
-    pub(super) fn number_is_gone(&self) {
-        self.state.lock().closed = true;
+    /// Begins a life, and ends the one before where the number was closed without this crate.
+    pub(super) fn open(&self) {
+        let mut state = self.state.lock();
+        let before = state.end_life();
+        state.closed = false;
+        self.signals.store(0, Ordering::Relaxed);
+        self.turn.store(turn::OUTER, Ordering::Relaxed);
+        // From even to the next odd number, or from odd to the one after it.
+        let life = self.life();
+        self.life.store(life.wrapping_add(1 + (life & 1)), Ordering::Release);
+        drop(state);
+        drop(before);
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.life.load(Ordering::Acquire) & 1 != 0
+    }
+
+    /// Which of its lives this is; an answer holds as long as the state is locked.
+    pub(super) fn life(&self) -> u32 {
+        self.life.load(Ordering::Relaxed)
+    }
+
+    /// Closes the number with the state locked, so that no call on it can be under way.
+    pub(super) fn close(number: RawFd) -> Result<()> {
+        let Some(queue) = registry::find(number) else { return sys::close(number) };
+        let mut state = queue.state.lock();
+        let before = state.end_life();
+        // Another thread may have closed it since it was found.
+        if queue.is_open() {
+            queue.life.store(queue.life().wrapping_add(1), Ordering::Release);
+        }
+        let closed = sys::close(number);
+        drop(state);
+        drop(before);
+        closed
     }
 
     /// Whether the number still is this queue, and has not become something else behind its back.
@@ -122,6 +153,7 @@ impl Queue {
     /// # Safety
     /// `changes` must be valid for reading `nchanges` entries and `events` for writing `nevents`; they may be the
     /// same array. `timeout` must be null or valid for reading.
+    #[inline]
     pub(super) unsafe fn kevent(
         &self,
         changes: *const kevent,
@@ -133,26 +165,14 @@ impl Queue {
         // SAFETY: the caller's promise.
         let mut list = unsafe { EventList::new(events, nevents) };
         if nchanges > 0 {
-            if changes.is_null() {
-                return Err(libc::EFAULT);
-            }
-            let mut state = self.state.lock();
-            state.now = sys::seconds();
             // SAFETY: the caller's promise.
-            let applied = unsafe { state.apply(changes, nchanges, &mut list) };
-            let shown = state.settle_after_changes();
-            self.signals.store(state.signals, Ordering::Relaxed);
-            match applied? {
+            match unsafe { self.apply(changes, nchanges, &mut list) }? {
                 Applied::NoRoomForReceipt => return Ok(0),
+                Applied::All if list.length > 0 || nevents == 0 => return Ok(list.length),
                 Applied::All => {}
             }
-            shown?;
-        }
-        if list.length > 0 || nevents == 0 {
-            if nchanges == 0 && !sys::is_open(self.epoll) {
-                return Err(libc::EBADF);
-            }
-            return Ok(list.length);
+        } else if nevents == 0 {
+            return if sys::is_open(self.epoll) { Ok(0) } else { Err(libc::EBADF) };
         }
         if events.is_null() {
             return Err(libc::EFAULT);
@@ -160,6 +180,26 @@ impl Queue {
         // SAFETY: null or valid, by the caller's promise.
         let wait = wait_of(unsafe { timeout.as_ref() })?;
         self.scan(&mut list, wait)
+    }
+
+    /// Applies a list of changes.
+    ///
+    /// # Safety
+    /// `changes` must be null or valid for reading `count` entries; it may be the array of `list`.
+    #[inline(never)] // a wait does without its frame
+    unsafe fn apply(&self, changes: *const kevent, count: usize, list: &mut EventList) -> Result<Applied> {
+        if changes.is_null() {
+            return Err(libc::EFAULT);
+        }
+        let mut state = self.state.lock();
+        // SAFETY: the caller's promise.
+        let applied = unsafe { state.apply(changes, count, list) };
+        let shown = state.settle_after_changes();
+        self.signals.store(state.signals, Ordering::Relaxed);
+        if let Ok(Applied::All) = applied {
+            shown?;
+        }
+        applied
     }
 }
 
@@ -178,10 +218,11 @@ pub(super) enum Set {
 }
 
 impl State {
+    /// The state of a number that is no queue.
     fn new(epoll: RawFd) -> State {
         State {
             epoll,
-            closed: false,
+            closed: true,
             knotes: Knotes::new(),
             ready: Ready::new(),
             token: None,
@@ -197,6 +238,15 @@ impl State {
             is_stale_entry_left: false,
             stranger: TOKEN,
         }
+    }
+
+    /// Puts an empty state in its place, of a queue that is closed, and gives what was there.
+    ///
+    /// Keys go on where they were: what a waiter fetched in one life is nobody's in the next.
+    fn end_life(&mut self) -> State {
+        let mut fresh = State::new(self.epoll);
+        fresh.knotes = self.knotes.successors();
+        mem::replace(self, fresh)
     }
 
     /// epoll_ctl on the queue's number.
@@ -221,6 +271,7 @@ impl State {
             None => {
                 let inner = sys::epoll_create(true)?;
                 self.ctl(libc::EPOLL_CTL_ADD, inner.as_raw_fd(), libc::EPOLLIN as u32, INNER)?;
+                self.own_number(inner.as_raw_fd());
                 self.inner.insert(inner).as_raw_fd()
             }
         };
@@ -230,12 +281,30 @@ impl State {
     /// epoll_ctl for a knote's descriptor: EBADF for one of the queue's own, which may have got the number of one that
     /// the program has closed.
     pub(super) fn ctl_for(&mut self, set: Set, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
-        let is_inner = self.inner.as_ref().is_some_and(|inner| inner.as_raw_fd() == fd);
-        let is_own = is_inner || self.own_numbers.binary_search(&fd).is_ok();
-        if is_own || self.own_entries().flatten().any(|(own, ..)| own == fd) {
+        if self.is_own(fd) {
             return Err(libc::EBADF);
         }
         self.ctl_in(set, operation, fd, interest, key)
+    }
+
+    /// Whether the number is one of the queue's own, or of the process's signals that it watches.
+    fn is_own(&self, number: RawFd) -> bool {
+        self.own_numbers.binary_search(&number).is_ok()
+            || self.signals != 0 && self.signal_entries().into_iter().flatten().any(|(own, ..)| own == number)
+    }
+
+    /// A descriptor becomes the queue's own, and nobody's to watch.
+    pub(super) fn own_number(&mut self, number: RawFd) {
+        if let Err(place) = self.own_numbers.binary_search(&number) {
+            self.own_numbers.insert(place, number);
+        }
+    }
+
+    /// One of the queue's own descriptors is about to be closed.
+    pub(super) fn disown_number(&mut self, number: RawFd) {
+        if let Ok(place) = self.own_numbers.binary_search(&number) {
+            self.own_numbers.remove(place);
+        }
     }
 
     /// The queue's own entries beside that of the inner set, as they should be in a set.
@@ -264,8 +333,11 @@ impl State {
     pub(super) fn replace_set(&mut self, set: Set) -> Result<()> {
         let fresh = sys::epoll_create(true)?;
         if set == Set::Inner {
-            self.inner = None;
+            if let Some(old) = self.inner.take() {
+                self.disown_number(old.as_raw_fd());
+            }
             self.ctl(libc::EPOLL_CTL_ADD, fresh.as_raw_fd(), libc::EPOLLIN as u32, INNER)?;
+            self.own_number(fresh.as_raw_fd());
             self.inner = Some(fresh);
             return Ok(());
         }
@@ -327,7 +399,8 @@ impl State {
             return Err(libc::EBADF);
         }
         if let Some(index) = self.knotes.find(change.filter, change.ident) {
-            match self.modify(index, change) {
+            let modified = if change.flags & EV_DELETE != 0 { self.delete(index) } else { self.modify(index, change) };
+            match modified {
                 // The knote's file was closed, and its number is another file's now: there is no such knote.
                 Err(libc::ENOENT)
                     if change.flags & EV_ADD != 0 && self.knotes.find(change.filter, change.ident).is_none() => {}
@@ -339,7 +412,10 @@ impl State {
         }
         let asked = *change;
         (change.fflags, change.data) = (0, 0);
-        let attached = self.attach(&asked);
+        let attached = match asked.filter {
+            EVFILT_READ | EVFILT_WRITE => self.attach_descriptor(&asked),
+            _ => self.attach(&asked),
+        };
         if attached == Err(libc::EBADF) {
             // The descriptor is looked up before there is a knote to take them.
             change.fflags = asked.fflags;
@@ -347,10 +423,10 @@ impl State {
         attached
     }
 
+    #[inline(never)] // a list of changes is mostly of descriptors
     fn attach(&mut self, change: &kevent) -> Result<()> {
-        self.is_number_unproven |= matches!(change.filter, EVFILT_USER | EVFILT_VNODE | EVFILT_SIGNAL | EVFILT_EMPTY);
+        self.is_number_unproven |= needs_proof(change.filter);
         match change.filter {
-            EVFILT_READ | EVFILT_WRITE => self.attach_descriptor(change),
             EVFILT_TIMER => self.attach_timer(change),
             EVFILT_USER => self.attach_user(change),
             EVFILT_PROC => self.attach_process(change),
@@ -363,16 +439,15 @@ impl State {
     }
 
     /// Adds a knote to the table.
+    #[inline]
     pub(super) fn insert(&mut self, change: &kevent, source: Source) -> Result<Index> {
-        self.knotes.insert(Knote::new(change, source)).ok_or(libc::ENOMEM)
+        self.knotes.insert(change, source).ok_or(libc::ENOMEM)
     }
 
-    /// Applies a change to a knote that is there.
+    /// Applies a change to a knote that is there, and stays.
+    #[inline(never)]
     fn modify(&mut self, index: Index, change: &kevent) -> Result<()> {
-        self.is_number_unproven |= matches!(change.filter, EVFILT_USER | EVFILT_VNODE | EVFILT_SIGNAL | EVFILT_EMPTY);
-        if change.flags & EV_DELETE != 0 {
-            return self.delete(index);
-        }
+        self.is_number_unproven |= needs_proof(change.filter);
         if change.filter == EVFILT_PROC {
             self.prepare_process(index, change.fflags)?;
         }
@@ -397,7 +472,7 @@ impl State {
             Source::Vnode(_) => self.modify_vnode(index, change)?,
             Source::File(_) => self.modify_file(index, change)?,
             Source::Signal(_) => self.modify_signal(index, change),
-            Source::Inode(_) | Source::Parent(_) => {}
+            Source::Inode(_) | Source::Parent(_) | Source::Vacant => {}
         }
         let knote = &self.knotes[index];
         if knote.disabled {
@@ -411,6 +486,7 @@ impl State {
 
     /// Deletes a knote, telling where its descriptor was no longer the file that it was added for.
     fn delete(&mut self, index: Index) -> Result<()> {
+        self.is_number_unproven |= needs_proof(self.knotes[index].filter);
         let outcome = self.remove_entry(index);
         self.forget(index);
         outcome
@@ -427,10 +503,19 @@ impl State {
     pub(super) fn forget(&mut self, index: Index) {
         self.ready.remove(&mut self.knotes, index);
         self.clocks.remove(&mut self.knotes, index);
+        if matches!(self.knotes[index].source, Source::Descriptor(_)) {
+            self.knotes.remove(index);
+        } else {
+            self.forget_other(index);
+        }
+    }
+
+    fn forget_other(&mut self, index: Index) {
         self.unsubscribe(index);
-        let knote = self.knotes.remove(index);
-        match &knote.source {
-            Source::Signal(_) => self.unwatch_signal(knote.ident),
+        let ident = self.knotes[index].ident;
+        let source = self.knotes.remove(index);
+        match &source {
+            Source::Signal(_) => self.unwatch_signal(ident),
             Source::Process(process) => self.disown_process(process),
             _ => {}
         }
@@ -438,12 +523,21 @@ impl State {
 
     /// Makes epoll and the clocks agree with the knotes, after changes.
     fn settle_after_changes(&mut self) -> Result<()> {
+        // Without it there are no ready knotes and no clocks to be shown.
+        if self.token.is_none() {
+            return Ok(());
+        }
         self.arm_clocks()?;
         // Also where nothing is to be switched: a queue whose number was closed must not take a trigger silently.
-        if core::mem::take(&mut self.is_number_unproven) {
+        if mem::take(&mut self.is_number_unproven) {
             self.switch_token().map_err(|_| libc::EBADF)
         } else {
             self.show_ready()
         }
     }
+}
+
+/// Whether a change of the filter may need no call on the queue's number, which would tell that it was closed.
+fn needs_proof(filter: i16) -> bool {
+    matches!(filter, EVFILT_USER | EVFILT_VNODE | EVFILT_SIGNAL | EVFILT_EMPTY)
 }

@@ -45,12 +45,17 @@ impl Ready {
     }
 
     /// Takes a knote out, if it is in the list.
+    #[inline]
     pub(super) fn remove(&mut self, knotes: &mut Knotes, index: Index) {
-        if !knotes[index].ready {
-            return;
+        if knotes[index].ready {
+            self.unlink(knotes, index);
         }
-        knotes[index].ready = false;
-        let (previous, next) = (knotes[index].ready_previous, knotes[index].ready_next);
+    }
+
+    fn unlink(&mut self, knotes: &mut Knotes, index: Index) {
+        let knote = &mut knotes[index];
+        knote.ready = false;
+        let (previous, next) = (knote.ready_previous, knote.ready_next);
         match previous {
             NONE => self.first = next,
             previous => knotes[previous].ready_next = next,
@@ -83,6 +88,7 @@ impl State {
         if self.token.is_none() {
             let fd = sys::eventfd(1)?;
             self.ctl(libc::EPOLL_CTL_ADD, fd.as_raw_fd(), Token::OFF, TOKEN)?;
+            self.own_number(fd.as_raw_fd());
             self.token = Some(Token { fd, on: false });
         }
         Ok(())

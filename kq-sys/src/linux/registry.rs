@@ -1,81 +1,63 @@
 //! Which numbers are queues in this process: the way from a descriptor to its queue, on every call.
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
+use std::alloc::{self, Layout};
 use std::os::fd::RawFd;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 
 use super::queue::Queue;
 use super::signals::Signals;
 use super::sys::{self, Errno, Result};
 
-type Entry = Mutex<Option<Arc<Queue>>>;
-
 /// Entries for descriptors in two levels, made when first needed and never freed: one page of pointers for every
-/// number that a process can have.
+/// number that a process can have. Nor is a queue freed, so that finding one takes neither a lock nor a count: when its
+/// number is a queue again, it has a new life.
 struct Table {
     leaves: [AtomicPtr<Leaf>; TABLE_SIZE],
     signals: Signals,
 }
 type Leaf = [Entry; LEAF_SIZE];
+type Entry = AtomicPtr<Queue>;
 const LEAF_SIZE: usize = 1 << 12;
 const TABLE_SIZE: usize = 1 << 18;
 
-static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
-
-/// A page that a forked child finds zeroed: the queues of its parent are not its own, and the memory behind `TABLE`
-/// may have been in use, and locked, by a thread that the child does not have.
-static PROCESS: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
-const FRESH: u32 = 0;
-const STARTING: u32 = 1;
-const READY: u32 = 2;
+/// A page with the address of the table, which a forked child finds zeroed: the queues of its parent are not its own,
+/// and the memory behind them may have been in use, and locked, by a thread that the child does not have.
+static PAGE: AtomicPtr<AtomicPtr<Table>> = AtomicPtr::new(ptr::null_mut());
 
 /// This process's table, if it ever made a queue.
 fn table() -> Option<&'static Table> {
     // SAFETY: a pointer that is not null is to a page that stays mapped.
-    let process = unsafe { PROCESS.load(Ordering::Acquire).as_ref() }?;
-    if process.load(Ordering::Acquire) != READY {
-        return None;
-    }
-    // SAFETY: READY is stored after the table, which is never freed.
-    unsafe { TABLE.load(Ordering::Acquire).as_ref() }
+    let page = unsafe { PAGE.load(Ordering::Acquire).as_ref() }?;
+    // SAFETY: a table is stored when it is complete, and never freed.
+    unsafe { page.load(Ordering::Acquire).as_ref() }
 }
 
 /// This process's table, made if it is not there.
 fn make_table() -> Result<&'static Table> {
-    let process = make_page()?;
-    loop {
-        match process.compare_exchange(FRESH, STARTING, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => {
-                let layout = std::alloc::Layout::new::<Table>();
-                // SAFETY: the layout has a size; zeros are null pointers, which is what `leaves` holds at first.
-                let fresh = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Table>();
-                if fresh.is_null() {
-                    process.store(FRESH, Ordering::Release);
-                    return Err(libc::ENOMEM);
-                }
-                // SAFETY: within the table, which nobody else has yet.
-                unsafe { ptr::addr_of_mut!((*fresh).signals).write(Signals::new()) };
-                TABLE.store(fresh, Ordering::Release);
-                process.store(READY, Ordering::Release);
-            }
-            Err(READY) => {
-                if let Some(table) = table() {
-                    return Ok(table);
-                }
-            }
-            Err(_) => std::thread::yield_now(),
+    let page = make_page()?;
+    if page.load(Ordering::Acquire).is_null() {
+        let layout = Layout::new::<Table>();
+        // SAFETY: the layout has a size; zeros are null pointers, which is what `leaves` holds at first.
+        let fresh = unsafe { alloc::alloc_zeroed(layout) }.cast::<Table>();
+        if fresh.is_null() {
+            return Err(libc::ENOMEM);
+        }
+        // SAFETY: within the table, which nobody else has yet.
+        unsafe { ptr::addr_of_mut!((*fresh).signals).write(Signals::new()) };
+        if page.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // SAFETY: made above, and given to nobody: another thread was first.
+            unsafe { alloc::dealloc(fresh.cast(), layout) };
         }
     }
+    table().ok_or(libc::ENOMEM)
 }
 
-fn make_page() -> Result<&'static AtomicU32> {
-    let page = PROCESS.load(Ordering::Acquire);
+fn make_page() -> Result<&'static AtomicPtr<Table>> {
+    let page = PAGE.load(Ordering::Acquire);
     // SAFETY: a pointer that is not null is to a page that stays mapped.
-    if let Some(process) = unsafe { page.as_ref() } {
-        return Ok(process);
+    if let Some(page) = unsafe { page.as_ref() } {
+        return Ok(page);
     }
     let size = sys::page_size();
     // SAFETY: a private mapping of fresh memory, at an address of the kernel's choice.
@@ -98,16 +80,16 @@ fn make_page() -> Result<&'static AtomicU32> {
         unmap(page, size);
         return Err(libc::ENOSYS);
     }
-    let ours = page.cast::<AtomicU32>();
-    let process = match PROCESS.compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire) {
+    let ours = page.cast::<AtomicPtr<Table>>();
+    let page = match PAGE.compare_exchange(ptr::null_mut(), ours, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => ours,
         Err(first) => {
             unmap(page, size);
             first
         }
     };
-    // SAFETY: one of the two pages, which stays mapped; zeros are a valid AtomicU32.
-    Ok(unsafe { &*process })
+    // SAFETY: one of the two pages, which stays mapped; zeros are a null pointer.
+    Ok(unsafe { &*page })
 }
 
 fn unmap(page: *mut libc::c_void, size: usize) {
@@ -127,20 +109,30 @@ impl Table {
         let slot = self.leaves.get(usize::try_from(number).ok()? / LEAF_SIZE)?;
         if slot.load(Ordering::Acquire).is_null() {
             let leaf: Box<[Entry]> = (0..LEAF_SIZE).map(|_| Entry::default()).collect();
-            let leaf: Box<Leaf> = leaf.try_into().ok()?;
-            let leaf = Box::into_raw(leaf);
-            if slot.compare_exchange(ptr::null_mut(), leaf, Ordering::AcqRel, Ordering::Acquire).is_err() {
-                // SAFETY: just made here, and given to nobody: another thread was first.
-                drop(unsafe { Box::from_raw(leaf) });
-            }
+            put(slot, leaf.try_into().ok()?);
         }
         self.entry(number)
     }
 }
 
+/// Stores the value unless another thread was first.
+fn put<T>(place: &AtomicPtr<T>, value: Box<T>) {
+    let value = Box::into_raw(value);
+    if place.compare_exchange(ptr::null_mut(), value, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        // SAFETY: out of the box above, and given to nobody.
+        drop(unsafe { Box::from_raw(value) });
+    }
+}
+
+/// The queue of the number, in whatever life it is.
+fn queue_of(entry: &Entry) -> Option<&'static Queue> {
+    // SAFETY: a queue that is not null is never freed.
+    unsafe { entry.load(Ordering::Acquire).as_ref() }
+}
+
 /// The queue that has the number, if this process made one.
-pub(super) fn find(number: RawFd) -> Option<Arc<Queue>> {
-    table()?.entry(number)?.lock().clone()
+pub(super) fn find(number: RawFd) -> Option<&'static Queue> {
+    queue_of(table()?.entry(number)?).filter(|queue| queue.is_open())
 }
 
 /// This process's signals, if it ever made a queue. Safe to call from a signal handler.
@@ -149,17 +141,12 @@ pub(super) fn signals() -> Option<&'static Signals> {
 }
 
 /// Makes the number a queue. What it was before has been closed behind the queue's back; it goes now.
-pub(super) fn insert(number: RawFd, queue: Arc<Queue>) -> Result<()> {
+pub(super) fn open(number: RawFd) -> Result<()> {
     const TOO_HIGH: Errno = libc::EMFILE;
     let entry = make_table()?.make_entry(number).ok_or(TOO_HIGH)?;
-    let before = entry.lock().replace(queue);
-    if let Some(before) = before {
-        before.number_is_gone();
+    if entry.load(Ordering::Acquire).is_null() {
+        put(entry, Box::new(Queue::new(number)));
     }
+    queue_of(entry).ok_or(TOO_HIGH)?.open();
     Ok(())
-}
-
-/// The number is no queue any more.
-pub(super) fn remove(number: RawFd) -> Option<Arc<Queue>> {
-    table()?.entry(number)?.lock().take()
 }

@@ -25,7 +25,7 @@ static CHAINED: [AtomicUsize; HIGHEST + 1] = [const { AtomicUsize::new(libc::SIG
 /// When a handler last ran in place of nothing, in nanoseconds.
 static LAST_OURS: AtomicU64 = AtomicU64::new(0);
 
-/// Whether any signal was ever watched, so that waits need not ask otherwise.
+/// Whether any signal was ever watched: waits look after signals only then.
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
 /// One process's watched signals.
@@ -247,17 +247,21 @@ extern "C" fn handle(number: c_int, info: *mut libc::siginfo_t, context: *mut c_
     }
 }
 
+/// Whether any signal was ever watched.
+#[inline]
+pub(super) fn in_use() -> bool {
+    IN_USE.load(Ordering::Relaxed)
+}
+
 /// A wait begins: forgets which handlers ran before it.
 pub(super) fn wait_begins() {
-    if IN_USE.load(Ordering::Relaxed) {
-        RAN.with(|ran| ran.set(Ran::Nothing));
-    }
+    RAN.with(|ran| ran.set(Ran::Nothing));
 }
 
 /// Whether a wait was interrupted by nothing but this crate's handler, of which the program knows nothing.
 #[cold]
 pub(super) fn only_ours_ran() -> bool {
-    if !IN_USE.load(Ordering::Relaxed) {
+    if !in_use() {
         return false;
     }
     match RAN.with(|ran| ran.replace(Ran::Nothing)) {

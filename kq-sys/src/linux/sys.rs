@@ -18,14 +18,21 @@ pub(crate) fn errno() -> Errno {
     unsafe { *libc::__errno_location() }
 }
 
+/// `errno` after a call that failed, which no call on the common way does.
+#[cold]
+fn last_errno() -> Errno {
+    errno()
+}
+
 pub(crate) fn set_errno(errno: Errno) {
     // SAFETY: as in `errno`; writing it is what every C function does.
     unsafe { *libc::__errno_location() = errno }
 }
 
+#[inline]
 fn check(result: c_int) -> Result<c_int> {
     if result < 0 {
-        Err(errno())
+        Err(last_errno())
     } else {
         Ok(result)
     }
@@ -44,46 +51,74 @@ pub(crate) fn epoll_create(cloexec: bool) -> Result<OwnedFd> {
 }
 
 /// `EPOLL_CTL_ADD`, `EPOLL_CTL_MOD` or `EPOLL_CTL_DEL`.
+#[inline]
 pub(crate) fn epoll_ctl(epoll: RawFd, operation: c_int, fd: RawFd, interest: u32, key: u64) -> Result<()> {
     let mut event = libc::epoll_event { events: interest, u64: key };
     // SAFETY: `event` lives across the call, which only reads it.
     check(unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) }).map(drop)
 }
 
-/// How long to wait: not at all, without end, or so many nanoseconds.
+/// How long to wait, in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
-    No,
-    Forever,
-    For(u64),
-}
+pub(crate) struct Wait(u64);
 
-static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
+impl Wait {
+    pub(crate) const NO: Wait = Wait(0);
+    pub(crate) const FOREVER: Wait = Wait(u64::MAX);
+
+    pub(crate) fn nanos(nanos: u64) -> Wait {
+        Wait(nanos.min(u64::MAX - 1))
+    }
+
+    /// When a wait that begins now ends, on the monotonic clock; `None` for one that waits not at all or without end.
+    pub(crate) fn deadline(self) -> Option<u64> {
+        let ends = self != Wait::NO && self != Wait::FOREVER;
+        ends.then(|| now(libc::CLOCK_MONOTONIC).saturating_add(self.0))
+    }
+}
 
 /// Waits for entries of an epoll instance; may return 0 before a long time is over.
+#[inline]
 pub(crate) fn epoll_wait(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], wait: Wait) -> Result<usize> {
-    let list = events.as_mut_ptr().cast::<libc::epoll_event>();
-    let count = c_int::try_from(events.len()).unwrap_or(c_int::MAX);
-    let millis = match wait {
-        Wait::No => 0,
-        Wait::Forever => -1,
-        Wait::For(nanos) => {
-            // Whole milliseconds go the old way, which copies no struct; so does everything on a kernel before 5.11.
-            let whole = nanos % NANOS_PER_MILLI == 0 && nanos / NANOS_PER_MILLI <= c_int::MAX as u64;
-            if !whole && !NO_PWAIT2.load(Ordering::Relaxed) {
-                match epoll_pwait2(epoll, list, count, nanos) {
-                    Err(libc::ENOSYS) => NO_PWAIT2.store(true, Ordering::Relaxed),
-                    result => return result,
-                }
-            }
-            c_int::try_from(nanos.div_ceil(NANOS_PER_MILLI)).unwrap_or(c_int::MAX)
-        }
-    };
-    // SAFETY: `list` has room for `count` entries.
-    check(unsafe { libc::epoll_wait(epoll, list, count, millis) }).map(|n| n as usize)
+    match wait {
+        Wait::NO => epoll_wait_millis(epoll, events, 0),
+        Wait::FOREVER => epoll_wait_millis(epoll, events, -1),
+        Wait(nanos) => epoll_wait_for(epoll, events, nanos),
+    }
 }
 
-fn epoll_pwait2(epoll: RawFd, list: *mut libc::epoll_event, count: c_int, nanos: u64) -> Result<usize> {
+fn epoll_wait_for(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], nanos: u64) -> Result<usize> {
+    static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
+    // Whole milliseconds go the old way, which copies no struct; so does everything on a kernel before 5.11.
+    let whole = nanos % NANOS_PER_MILLI == 0 && nanos / NANOS_PER_MILLI <= c_int::MAX as u64;
+    if !whole && !NO_PWAIT2.load(Ordering::Relaxed) {
+        match epoll_pwait2(epoll, events, nanos) {
+            Err(libc::ENOSYS) => NO_PWAIT2.store(true, Ordering::Relaxed),
+            result => return result,
+        }
+    }
+    epoll_wait_millis(epoll, events, c_int::try_from(nanos.div_ceil(NANOS_PER_MILLI)).unwrap_or(c_int::MAX))
+}
+
+/// Not by the C library's function, which is a cancellation point and pays for it once there are threads: a thread must
+/// not be cancelled in the midst of Rust.
+#[inline]
+fn epoll_wait_millis(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], millis: c_int) -> Result<usize> {
+    let (list, count, millis) = (events.as_mut_ptr(), events.len(), libc::c_long::from(millis));
+    // The newer architectures have epoll_pwait(2) only, which costs a fifth more.
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm"))]
+    // SAFETY: `list` has room for `count` entries.
+    let result = unsafe { libc::syscall(libc::SYS_epoll_wait, epoll, list, count, millis) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm")))]
+    // SAFETY: `list` has room for `count` entries, and no signal mask is given.
+    let result = unsafe { libc::syscall(libc::SYS_epoll_pwait, epoll, list, count, millis, NO_MASK, MASK_SIZE) };
+    check(result as c_int).map(|count| count as usize)
+}
+
+const NO_MASK: *const c_void = core::ptr::null();
+const MASK_SIZE: usize = 0;
+
+fn epoll_pwait2(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], nanos: u64) -> Result<usize> {
     // The kernel's own timespec, 64 bits wide on every architecture.
     #[repr(C)]
     struct KernelTimespec {
@@ -91,19 +126,11 @@ fn epoll_pwait2(epoll: RawFd, list: *mut libc::epoll_event, count: c_int, nanos:
         nanos: i64,
     }
     let time = KernelTimespec { seconds: (nanos / NANOS_PER_SEC) as i64, nanos: (nanos % NANOS_PER_SEC) as i64 };
+    let time = &time as *const KernelTimespec;
+    let (list, count) = (events.as_mut_ptr(), events.len());
     // SAFETY: `list` has room for `count` entries, `time` lives across the call, and no signal mask is given.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_epoll_pwait2,
-            epoll,
-            list,
-            count,
-            &time as *const KernelTimespec,
-            core::ptr::null::<c_void>(),
-            0usize,
-        )
-    };
-    check(result as c_int).map(|n| n as usize)
+    let result = unsafe { libc::syscall(libc::SYS_epoll_pwait2, epoll, list, count, time, NO_MASK, MASK_SIZE) };
+    check(result as c_int).map(|count| count as usize)
 }
 
 pub(crate) fn eventfd(value: u32) -> Result<OwnedFd> {
@@ -134,16 +161,22 @@ pub(crate) fn timerfd_set(timer: &OwnedFd, deadline: Option<u64>) -> Result<()> 
 
 /// The time of a clock in nanoseconds.
 pub(crate) fn now(clock: libc::clockid_t) -> u64 {
-    // SAFETY: a timespec is plain integers, for which zeros are valid.
-    let mut time: libc::timespec = unsafe { mem::zeroed() };
-    // SAFETY: `time` is valid for writing; the clocks that are used here always exist.
-    unsafe { libc::clock_gettime(clock, &mut time) };
+    let time = time_of(clock);
     time.tv_sec as u64 * NANOS_PER_SEC + time.tv_nsec as u64
 }
 
 /// A clock of seconds that costs next to nothing to read.
 pub(crate) fn seconds() -> u32 {
-    (now(libc::CLOCK_MONOTONIC_COARSE) / NANOS_PER_SEC) as u32
+    time_of(libc::CLOCK_MONOTONIC_COARSE).tv_sec as u32
+}
+
+#[inline]
+fn time_of(clock: libc::clockid_t) -> libc::timespec {
+    // SAFETY: a timespec is plain integers, for which zeros are valid.
+    let mut time: libc::timespec = unsafe { mem::zeroed() };
+    // SAFETY: `time` is valid for writing; the clocks that are used here always exist.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time
 }
 
 pub(crate) fn close(fd: RawFd) -> Result<()> {
@@ -158,6 +191,7 @@ pub(crate) fn is_open(fd: RawFd) -> bool {
 }
 
 /// FIONREAD: what can be read now.
+#[inline]
 pub(crate) fn bytes_to_read(fd: RawFd) -> Result<c_int> {
     let mut bytes: c_int = 0;
     // SAFETY: FIONREAD writes one int.

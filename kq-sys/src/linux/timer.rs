@@ -76,17 +76,20 @@ impl Clocks {
     }
 
     /// Takes a knote out of its clock's heap, if it is in one.
+    #[inline]
     pub(super) fn remove(&mut self, knotes: &mut Knotes, index: Index) {
-        let knote = &mut knotes[index];
-        let place = core::mem::replace(&mut knote.place, NONE);
-        if place == NONE {
-            return;
+        if knotes[index].place != NONE {
+            self.take_out(knotes, index);
         }
+    }
+
+    fn take_out(&mut self, knotes: &mut Knotes, index: Index) {
+        let knote = &mut knotes[index];
+        let place = core::mem::replace(&mut knote.place, NONE) as usize;
         let clock = match &knote.source {
             Source::Timer(timer) => timer.clock,
             _ => MONOTONIC,
         };
-        let place = place as usize;
         let heap = &mut self.0[clock].heap;
         heap.swap_remove(place);
         if place < heap.len() {
@@ -177,6 +180,7 @@ impl State {
         if self.clocks.0[clock].timerfd.is_none() {
             let timerfd = sys::timerfd_create(CLOCK_IDS[clock])?;
             self.ctl(libc::EPOLL_CTL_ADD, timerfd.as_raw_fd(), INTEREST, CLOCKS[clock])?;
+            self.own_number(timerfd.as_raw_fd());
             self.clocks.0[clock].timerfd = Some(timerfd);
         }
         Ok(())

@@ -319,6 +319,7 @@ impl State {
         if self.inotify.is_none() {
             let inotify = sys::inotify_init()?;
             self.ctl(libc::EPOLL_CTL_ADD, inotify.as_raw_fd(), INTEREST, INOTIFY)?;
+            self.own_number(inotify.as_raw_fd());
             self.inotify = Some(inotify);
         }
         Ok(self.inotify.as_ref().map_or(-1, |inotify: &OwnedFd| inotify.as_raw_fd()))
@@ -330,6 +331,7 @@ impl State {
     }
 
     /// Reads what inotify has, and tells it to the knotes.
+    #[inline(never)] // it has a large buffer
     pub(super) fn harvest_inotify(&mut self) {
         let Some(inotify) = self.inotify.as_ref().map(AsRawFd::as_raw_fd) else { return };
         // The first half of a rename, until it is known whether the second is of the same directory.
