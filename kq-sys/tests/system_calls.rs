@@ -6,7 +6,7 @@ use std::ptr;
 
 use kq_sys::{
     kevent, kqueue, timespec, EVFILT_READ, EVFILT_TIMER, EVFILT_USER, EVFILT_WRITE, EV_ADD, EV_CLEAR, EV_DELETE,
-    NOTE_TRIGGER,
+    NOTE_NODATA, NOTE_TRIGGER,
 };
 
 const NOW: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
@@ -140,6 +140,18 @@ fn a_read_event_is_two_calls() {
         queue
     };
     assert_eq!(calls(prepare, |queue| assert_eq!(wait(*queue), 1)), 2);
+}
+
+#[test]
+fn events_without_data_are_one_call_together() {
+    let prepare = || {
+        let (queue, pipe) = (queue(), pipe());
+        apply(queue, change(pipe[0] as usize, EVFILT_READ, EV_ADD, NOTE_NODATA, 0));
+        apply(queue, change(pipe[1] as usize, EVFILT_WRITE, EV_ADD, NOTE_NODATA, 0));
+        put(pipe[1]);
+        queue
+    };
+    assert_eq!(calls(prepare, |queue| assert_eq!(wait(*queue), 2)), 1);
 }
 
 #[test]

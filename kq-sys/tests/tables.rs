@@ -142,7 +142,7 @@ const SYSTEMS: &[System] = &[
             ("EV_FLAG1", "private to FreeBSD's kernel"),
             ("EV_FLAG2", "private to FreeBSD's kernel"),
         ],
-        added: &[],
+        added: &[("NOTE_NODATA", "kq-sys's own: the kernel that answers here is not FreeBSD's")],
     },
 ];
 

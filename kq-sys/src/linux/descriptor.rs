@@ -77,18 +77,33 @@ impl Verdict {
     }
 }
 
+/// What it takes to make an event of an entry.
+pub(super) enum Plain {
+    /// Nothing.
+    Done,
+    /// Bytes to read, of which there must be some.
+    Bytes,
+    /// A closer look.
+    No,
+}
+
 impl Knote {
-    /// Whether nothing but bytes to read can make an event of the entry: the common case, in which little is to be done.
+    /// Whether the entry is the common case, of which little or nothing is to be found out.
     #[inline]
-    pub(super) fn is_plain(&self, readiness: u32, harvest: u32, now: u32) -> bool {
-        let Source::Descriptor(watch) = &self.source else { return false };
-        readiness == IN
-            && self.filter == EVFILT_READ
-            && self.asked_fflags & NOTE_LOWAT == 0
-            && watch.known == now
+    pub(super) fn is_plain(&self, readiness: u32, harvest: u32, now: u32) -> Plain {
+        let Source::Descriptor(watch) = &self.source else { return Plain::No };
+        let is_usual = watch.known == now
             && self.harvest != harvest
             && self.place == NONE
-            && !(watch.damped | self.disabled | self.ready)
+            && !(watch.damped | self.disabled | self.ready);
+        if !is_usual {
+            return Plain::No;
+        }
+        match self.asked_fflags & (NOTE_LOWAT | NOTE_NODATA) {
+            0 if readiness == IN && self.filter == EVFILT_READ => Plain::Bytes,
+            NOTE_NODATA if readiness == if self.filter == EVFILT_READ { IN } else { OUT } => Plain::Done,
+            _ => Plain::No,
+        }
     }
 
     #[inline]
@@ -96,14 +111,19 @@ impl Knote {
         sys::bytes_to_read(self.ident as RawFd)
     }
 
-    /// The event of so many bytes, where the case is plain.
+    /// The event with this data, where the case is plain.
     #[inline]
-    pub(super) fn plain_event(&mut self, bytes: c_int, harvest: u32) -> kevent {
+    pub(super) fn plain_event(&mut self, data: c_int, harvest: u32) -> kevent {
         self.harvest = harvest;
-        self.fflags = 0;
-        self.data = i64::from(bytes);
+        self.fflags = self.asked_fflags & NOTE_NODATA;
+        self.data = i64::from(data);
         self.disabled = self.has(EV_DISPATCH);
         self.event()
+    }
+
+    /// Whether its events leave the data out. A low-water mark asks for it.
+    fn is_without_data(&self) -> bool {
+        self.asked_fflags & (NOTE_LOWAT | NOTE_NODATA) == NOTE_NODATA
     }
 }
 
@@ -319,8 +339,7 @@ impl State {
         self.ready.remove(&mut self.knotes, index);
         let knote = &mut self.knotes[index];
         knote.patience = Patience::NEW;
-        knote.fflags = fflags;
-        knote.data = data;
+        (knote.fflags, knote.data) = if knote.is_without_data() { (fflags | NOTE_NODATA, 0) } else { (fflags, data) };
         let mut event = knote.event();
         event.flags |= flags;
         if event.flags & EV_ONESHOT != 0 {

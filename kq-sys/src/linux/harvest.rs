@@ -5,6 +5,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering;
 use std::os::fd::AsRawFd;
 
+use super::descriptor::Plain;
 use super::knote::{Index, Key, Source};
 use super::queue::{turn, Queue, Set, State, CLOCKS, HIGHEST_KEY, INNER, INOTIFY, SIGNALS, TOKEN};
 use super::sys::{self, Result, Wait};
@@ -226,18 +227,18 @@ impl State {
             return self.meet_stranger(set, key);
         };
         let knote = &mut self.knotes[index];
-        if !knote.is_plain(readiness, harvest, now) {
-            return self.take_other(index, readiness, None, harvest, list);
-        }
-        match knote.bytes_to_read() {
-            Ok(bytes @ 1..) => {
-                let event = knote.plain_event(bytes, harvest);
-                list.push(event);
-                if event.flags & EV_ONESHOT != 0 {
-                    self.finish(index);
-                }
-            }
-            bytes => self.take_other(index, readiness, Some(bytes), harvest, list),
+        let data = match knote.is_plain(readiness, harvest, now) {
+            Plain::Done => 0,
+            Plain::Bytes => match knote.bytes_to_read() {
+                Ok(bytes @ 1..) => bytes,
+                bytes => return self.take_other(index, readiness, Some(bytes), harvest, list),
+            },
+            Plain::No => return self.take_other(index, readiness, None, harvest, list),
+        };
+        let event = knote.plain_event(data, harvest);
+        list.push(event);
+        if event.flags & EV_ONESHOT != 0 {
+            self.finish(index);
         }
     }
 
