@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(events.len(), 1, "{events:?}");
         assert_eq!(events[0].udata(), 5);
         let aiocb = std::ptr::from_ref(&block) as usize;
-        assert_eq!(events[0].kind(), EventKind::Aio { aiocb, error: 0 });
+        assert_eq!(events[0].kind(), EventKind::Aio { aiocb, error: None });
         // SAFETY: the operation is done.
         assert_eq!(unsafe { libc::aio_return(&mut block) }, 5);
         assert_eq!(&bytes[..5], b"hello");

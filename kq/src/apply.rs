@@ -76,9 +76,19 @@ impl Kqueue {
     /// assert_eq!(error.index(), Some(0));
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn apply(&self, changes: &[Change]) -> Result<(), ApplyError> {
+        if status::IS_REFUSED_TO_SOME {
+            self.apply_asking_again(changes)
+        } else {
+            self.apply_list(changes)
+        }
+    }
+
+    /// Applies changes until one fails, and again without the question for a status those to which it was refused.
+    fn apply_asking_again(&self, changes: &[Change]) -> Result<(), ApplyError> {
         let mut rest = changes;
-        // A change that may have to be tried twice goes alone; only Apple has such.
+        // A change that may have to be tried twice goes alone.
         while let Some(place) = rest.iter().position(status::is_asked_for) {
             let (before, from) = rest.split_at(place);
             let (alone, later) = from.split_at(1);
@@ -179,6 +189,7 @@ impl Kqueue {
     }
 
     /// Applies a list of any length, until a change fails.
+    #[inline]
     fn apply_list(&self, changes: &[Change]) -> Result<(), ApplyError> {
         for list in changes.chunks(sys::MAX_LIST) {
             // With no room for events a kernel stops at the first change that fails, takes no event, and does not wait.

@@ -38,6 +38,7 @@ impl EventBuffer {
     }
 
     /// The most events that one wait returns.
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.slots.len()
     }
@@ -45,17 +46,20 @@ impl EventBuffer {
     /// The events of the last wait, for loops that cannot keep the slice that it returned.
     ///
     /// Empty before the first wait and after one that failed or timed out.
+    #[inline]
     pub fn events(&self) -> &[Event] {
         // SAFETY: the first `filled` slots were written (see `set_filled`), and `Event` has the layout of its slot.
         unsafe { std::slice::from_raw_parts(self.slots.as_ptr().cast::<Event>(), self.filled) }
     }
 
     /// The event at `index` of the last wait.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<Event> {
         self.events().get(index).copied()
     }
 
     /// The slots as the kernel takes them; the events of the last wait are forgotten.
+    #[inline]
     pub(crate) fn as_mut_ptr(&mut self) -> *mut Raw {
         self.filled = 0;
         self.slots.as_mut_ptr().cast::<Raw>()
@@ -65,6 +69,7 @@ impl EventBuffer {
     ///
     /// # Safety
     /// The first `filled` slots were written, and there are so many.
+    #[inline]
     pub(crate) unsafe fn set_filled(&mut self, filled: usize) {
         self.filled = filled;
     }

@@ -81,6 +81,7 @@ impl Change {
     /// let change = Change::new(9, Filter::TIMER, Flags::ADD | Flags::DISABLE | Flags::RECEIPT).data(250);
     /// assert_eq!(change.flags(), Flags::ADD | Flags::DISABLE);
     /// ```
+    #[inline]
     pub fn new(ident: usize, filter: Filter, flags: Flags) -> Change {
         let filter = match filter.raw() {
             0 if cfg!(not(netbsd)) => 1,
@@ -104,6 +105,7 @@ impl Change {
     /// data and udata. Applying it fails with ENOENT if there is no such knote (a one-shot that fired is gone, and so
     /// is a knote whose descriptor was closed and its number given out again), and with EBADF if the descriptor is
     /// closed: in both cases there is nothing left to delete.
+    #[inline]
     pub fn delete(self) -> Change {
         self.action(Flags::DELETE)
     }
@@ -112,6 +114,7 @@ impl Change {
     ///
     /// Several kernels store fflags, data and udata of the change again: apply a change that has them all.
     /// Fails with ENOENT if there is no such knote.
+    #[inline]
     pub fn enable(self) -> Change {
         self.action(Flags::ENABLE)
     }
@@ -120,6 +123,7 @@ impl Change {
     ///
     /// Several kernels store fflags, data and udata of the change again. Fails with ENOENT if there is no such knote.
     /// To add a knote that is disabled from the start, see [`disabled`](Change::disabled).
+    #[inline]
     pub fn disable(self) -> Change {
         self.action(Flags::DISABLE)
     }
@@ -129,17 +133,30 @@ impl Change {
     /// NOTE_TRIGGER is added to the fflags. Several kernels store udata of the change again: apply a change that has
     /// it. Fails with ENOENT if the event was not added, or was one-shot and was delivered.
     #[cfg(has_user)]
+    #[inline]
     pub fn trigger(self) -> Change {
         let fflags = self.0.fflags | kq_sys::NOTE_TRIGGER;
         self.action(Flags::empty()).fflags(fflags)
     }
 
+    /// Reports the knote once more, at once, whatever its state, and deletes it (EV_FORCEONESHOT). FreeBSD, Linux.
+    ///
+    /// Like the other actions it takes the place of EV_ADD. A knote that is disabled reports when it is enabled. Fails
+    /// with ENOENT if there is no such knote.
+    #[cfg(freebsd_abi)]
+    #[inline]
+    pub fn force_oneshot(self) -> Change {
+        self.action(Flags::FORCEONESHOT)
+    }
+
+    #[inline]
     fn action(self, action: Flags) -> Change {
         let kept = self.flags().difference(ACTIONS_AND_MODES);
         self.set_flags(kept.union(action))
     }
 
     /// Delete the knote when its first event is delivered (EV_ONESHOT).
+    #[inline]
     pub fn oneshot(self) -> Change {
         self.add_flags(Flags::ONESHOT)
     }
@@ -147,52 +164,79 @@ impl Change {
     /// Reset the state when an event is delivered (EV_CLEAR): edge-triggered.
     ///
     /// Timers, signals and processes always have it.
+    #[inline]
     pub fn clear(self) -> Change {
         self.add_flags(Flags::CLEAR)
     }
 
     /// Disable the knote when an event is delivered (EV_DISPATCH), until [`enable`](Change::enable): one event goes to
     /// one thread.
+    #[inline]
     pub fn dispatch(self) -> Change {
         self.add_flags(Flags::DISPATCH)
     }
 
     /// Add the knote disabled (EV_ADD with EV_DISABLE).
+    #[inline]
     pub fn disabled(self) -> Change {
         self.add_flags(Flags::DISABLE)
     }
 
-    /// Report only from `bytes` on: the low-water mark of READ and WRITE (NOTE_LOWAT).
+    /// Report only from `bytes` on: the low-water mark of READ and WRITE (NOTE_LOWAT). The end of the file is reported
+    /// whatever it is.
+    #[inline]
     pub fn low_water(self, bytes: usize) -> Change {
         let fflags = self.0.fflags | kq_sys::NOTE_LOWAT;
         self.fflags(fflags).data(i64::try_from(bytes).unwrap_or(i64::MAX))
     }
 
+    /// Report a regular file as poll(2) does, as always ready (NOTE_FILE_POLL): for [`read`](Change::read). FreeBSD,
+    /// Linux.
+    #[cfg(has_file_poll)]
+    #[inline]
+    pub fn file_poll(self) -> Change {
+        let fflags = self.0.fflags | kq_sys::NOTE_FILE_POLL;
+        self.fflags(fflags)
+    }
+
+    /// Report a regular file at its end, too (NOTE_EOF): for [`read`](Change::read). OpenBSD.
+    #[cfg(has_note_eof)]
+    #[inline]
+    pub fn end_of_file(self) -> Change {
+        let fflags = self.0.fflags | kq_sys::NOTE_EOF;
+        self.fflags(fflags)
+    }
+
     /// A value that every event of the knote hands back.
+    #[inline]
     pub fn udata(mut self, udata: usize) -> Change {
         self.0.udata = udata as Udata;
         self
     }
 
     /// Adds flags, as far as no method is there for them. EV_RECEIPT is dropped.
+    #[inline]
     pub fn add_flags(self, flags: Flags) -> Change {
         let all = self.flags().union(flags);
         self.set_flags(all)
     }
 
     /// Sets all flags. EV_RECEIPT is dropped.
+    #[inline]
     pub fn set_flags(mut self, flags: Flags) -> Change {
         self.0.flags = flags.difference(Flags::RECEIPT).bits();
         self
     }
 
     /// Sets the filter's flags, `NOTE_*`.
+    #[inline]
     pub fn fflags(mut self, fflags: u32) -> Change {
         self.0.fflags = fflags;
         self
     }
 
     /// Sets the filter's data.
+    #[inline]
     pub fn data(mut self, data: i64) -> Change {
         self.0.data = sys::data_from(data);
         self
@@ -205,6 +249,7 @@ impl Change {
     /// long as the knote is there: with Apple's EVFILT_MACHPORT `ext[0]` and `ext[1]` are a buffer that messages are
     /// written to.
     #[cfg(has_ext)]
+    #[inline]
     pub unsafe fn ext(mut self, ext: kq_sys::ext_t) -> Change {
         self.0.ext = ext;
         self
@@ -214,37 +259,44 @@ impl Change {
 /// What a change holds.
 impl Change {
     /// What is watched: a descriptor, pid, signal number or id.
+    #[inline]
     pub fn ident(&self) -> usize {
         sys::ident_of(&self.0)
     }
 
     /// The filter.
+    #[inline]
     pub fn filter(&self) -> Filter {
         Filter::from_raw(self.0.filter)
     }
 
     /// Action, mode and further flags.
+    #[inline]
     pub fn flags(&self) -> Flags {
         Flags::from_bits_retain(self.0.flags)
     }
 
     /// The filter's flags, `NOTE_*`.
+    #[inline]
     pub fn get_fflags(&self) -> u32 {
         self.0.fflags
     }
 
     /// The filter's data.
+    #[inline]
     pub fn get_data(&self) -> i64 {
         sys::data_of(&self.0)
     }
 
     /// The value that events hand back.
+    #[inline]
     pub fn get_udata(&self) -> usize {
         sys::udata_of(&self.0)
     }
 
     /// The filter's extra words.
     #[cfg(has_ext)]
+    #[inline]
     pub fn get_ext(&self) -> kq_sys::ext_t {
         self.0.ext
     }
@@ -337,6 +389,29 @@ mod tests {
         assert_eq!(trigger.flags(), Flags::empty());
         assert_eq!(trigger.get_fflags(), 0x12 | kq_sys::NOTE_TRIGGER);
         assert_eq!(trigger.get_udata(), 4);
+    }
+
+    #[test]
+    #[cfg(has_file_poll)]
+    fn a_note_joins_a_low_water_mark() {
+        let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let change = Change::read(&a).low_water(5).file_poll();
+        assert_eq!((change.get_fflags(), change.get_data()), (kq_sys::NOTE_LOWAT | kq_sys::NOTE_FILE_POLL, 5));
+    }
+
+    #[test]
+    #[cfg(has_note_eof)]
+    fn a_note_joins_a_low_water_mark() {
+        let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let change = Change::read(&a).low_water(5).end_of_file();
+        assert_eq!((change.get_fflags(), change.get_data()), (kq_sys::NOTE_LOWAT | kq_sys::NOTE_EOF, 5));
+    }
+
+    #[test]
+    fn a_negative_number_is_nobodys_ident() {
+        assert_eq!(Change::signal(-1).ident(), usize::MAX);
+        assert_eq!(Change::signal(i32::MIN).ident(), usize::MAX);
+        assert_eq!(Change::signal(7).ident(), 7);
     }
 
     #[test]

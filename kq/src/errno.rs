@@ -16,11 +16,13 @@ pub struct Errno(i32);
 
 impl Errno {
     /// The error with this number.
+    #[inline]
     pub const fn from_raw(errno: i32) -> Errno {
         Errno(errno)
     }
 
     /// The number: `libc::EBADF` and so on.
+    #[inline]
     pub const fn raw(self) -> i32 {
         self.0
     }
@@ -39,6 +41,7 @@ impl Errno {
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub const fn is_gone(self) -> bool {
         matches!(self.0, libc::ENOENT | libc::EBADF)
     }

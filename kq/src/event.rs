@@ -37,54 +37,93 @@ unsafe impl Sync for Event {}
 
 impl Event {
     /// What happened, decoded by filter.
+    #[inline]
     pub fn kind(&self) -> EventKind {
         EventKind::decode(self)
     }
 
     /// What it happened to: a descriptor, pid, signal number or id.
+    #[inline]
     pub fn ident(&self) -> usize {
         sys::ident_of(&self.0)
     }
 
     /// The filter that reports.
+    #[inline]
     pub fn filter(&self) -> Filter {
         Filter::from_raw(self.0.filter)
     }
 
     /// The flags. [`Flags::EOF`] and [`Flags::ERROR`] are news; several kernels hand the others back as they were in
     /// the change.
+    #[inline]
     pub fn flags(&self) -> Flags {
         Flags::from_bits_retain(self.0.flags)
     }
 
     /// The filter's flags: what happened (`NOTE_*`), or the socket's error at the end of a file.
+    #[inline]
     pub fn fflags(&self) -> u32 {
         self.0.fflags
     }
 
     /// The filter's data.
+    #[inline]
     pub fn data(&self) -> i64 {
         sys::data_of(&self.0)
     }
 
     /// The value that the change gave.
+    #[inline]
     pub fn udata(&self) -> usize {
         sys::udata_of(&self.0)
     }
 
     /// The filter's extra words.
     #[cfg(has_ext)]
+    #[inline]
     pub fn ext(&self) -> kq_sys::ext_t {
         self.0.ext
     }
 
     /// Whether the other side is gone, or the process exited (EV_EOF). Data may be pending still.
+    #[inline]
     pub fn is_eof(&self) -> bool {
         self.flags().contains(Flags::EOF)
     }
 
+    /// Whether out-of-band data has come (EV_OOBAND), for a READ that asked with [`Flags::OOBAND`]. Apple.
+    #[cfg(apple)]
+    #[inline]
+    pub fn is_oob(&self) -> bool {
+        self.flags().contains(Flags::OOBAND)
+    }
+
+    /// Whether the descriptor was closed, or the Mach port died (EV_VANISHED), for a change with [`Flags::DISPATCH2`]
+    /// and [`Flags::VANISHED`]. Apple.
+    #[cfg(apple)]
+    #[inline]
+    pub fn is_vanished(&self) -> bool {
+        self.flags().contains(Flags::VANISHED)
+    }
+
+    /// Whether both directions are shut (EV_HUP). DragonFly.
+    #[cfg(dragonfly)]
+    #[inline]
+    pub fn is_hup(&self) -> bool {
+        self.flags().contains(Flags::HUP)
+    }
+
+    /// Whether nothing is left to read at the end of a file (EV_NODATA). DragonFly.
+    #[cfg(dragonfly)]
+    #[inline]
+    pub fn is_drained(&self) -> bool {
+        self.flags().contains(Flags::NODATA)
+    }
+
     /// The error of a change that failed in [`Kqueue::apply_and_wait`](crate::Kqueue::apply_and_wait), if this event
     /// tells of one. EV_ERROR is a bit: Apple's kernel reports it together with the change's flags.
+    #[inline]
     pub fn change_error(&self) -> Option<Errno> {
         let failed = self.flags().contains(Flags::ERROR) && self.data() != 0;
         // An errno fits; what would not is told as the highest.

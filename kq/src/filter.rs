@@ -61,11 +61,13 @@ impl Filter {
     pub const VM: Filter = Filter(kq_sys::EVFILT_VM);
 
     /// The filter with this number of the system's.
+    #[inline]
     pub const fn from_raw(filter: kq_sys::filter_t) -> Filter {
         Filter(filter)
     }
 
     /// The system's number, `EVFILT_*`.
+    #[inline]
     pub const fn raw(self) -> kq_sys::filter_t {
         self.0
     }

@@ -58,6 +58,8 @@ pub enum EventKind {
         fd: RawFd,
         /// Out-of-band data has come.
         oob: bool,
+        /// The event's data, whose meaning depends on the system.
+        data: i64,
         /// The other side is gone.
         eof: bool,
     },
@@ -79,6 +81,10 @@ pub enum EventKind {
         status: Option<ExitStatus>,
         /// The parent's id, if this tells of a child that is followed (NOTE_CHILD) and has not exited yet.
         parent: Option<u32>,
+        /// Why the system ended it, if NOTE_EXIT_DETAIL asked: `NOTE_EXIT_DECRYPTFAIL`, `NOTE_EXIT_MEMORY`,
+        /// `NOTE_EXIT_CSERROR`.
+        #[cfg(apple)]
+        detail: u32,
     },
     /// The process of a process descriptor exited.
     #[cfg(has_procdesc)]
@@ -130,8 +136,8 @@ pub enum EventKind {
     Aio {
         /// The address of the control block.
         aiocb: usize,
-        /// The operation's error, or 0.
-        error: i64,
+        /// Why the operation failed, if it did.
+        error: Option<Errno>,
     },
     /// A list of asynchronous I/O completed.
     #[cfg(has_aio)]
@@ -168,6 +174,8 @@ pub enum EventKind {
         name: u32,
         /// The name of the port that has the message.
         port: i64,
+        /// What mach_msg returned, if the change asked the kernel to receive (MACH_RCV_MSG).
+        result: u32,
     },
     /// Memory is scarce.
     #[cfg(has_vm)]
@@ -191,6 +199,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    #[inline]
     pub(crate) fn decode(event: &Event) -> EventKind {
         if let Some(error) = event.change_error() {
             return EventKind::ChangeFailed { error };
@@ -207,7 +216,9 @@ impl EventKind {
             #[cfg(has_empty)]
             Filter::EMPTY => EventKind::Empty { fd, eof, error: end_error(event) },
             #[cfg(has_except)]
-            Filter::EXCEPT => EventKind::Except { fd, oob: event.fflags() & kq_sys::NOTE_OOB != 0, eof },
+            Filter::EXCEPT => {
+                EventKind::Except { fd, oob: event.fflags() & kq_sys::NOTE_OOB != 0, data: event.data(), eof }
+            }
             Filter::TIMER => {
                 EventKind::Timer { id: event.ident(), expirations: u64::try_from(event.data()).unwrap_or(0) }
             }
@@ -231,7 +242,10 @@ impl EventKind {
             #[cfg(has_fs)]
             Filter::FS => EventKind::Fs { events: event.fflags() },
             #[cfg(has_aio)]
-            Filter::AIO => EventKind::Aio { aiocb: event.ident(), error: event.data() },
+            Filter::AIO => {
+                let error = i32::try_from(event.data()).ok().filter(|errno| *errno != 0).map(Errno::from_raw);
+                EventKind::Aio { aiocb: event.ident(), error }
+            }
             #[cfg(has_aio)]
             Filter::LIO => EventKind::Lio { ident: event.ident() },
             #[cfg(has_jail)]
@@ -243,7 +257,10 @@ impl EventKind {
             #[cfg(has_device)]
             Filter::DEVICE => EventKind::Device { fd, events: event.fflags() },
             #[cfg(has_machport)]
-            Filter::MACHPORT => EventKind::MachPort { name: number(event).unwrap_or(u32::MAX), port: event.data() },
+            Filter::MACHPORT => {
+                let name = number(event).unwrap_or(u32::MAX);
+                EventKind::MachPort { name, port: event.data(), result: event.fflags() }
+            }
             #[cfg(has_vm)]
             Filter::VM => EventKind::Vm { events: crate::VmEvents::from_bits_retain(event.fflags()) },
             filter => EventKind::Other { filter },
@@ -288,6 +305,11 @@ fn process(event: &Event) -> EventKind {
         events,
         status: if parent.is_some() { None } else { exit_status(event, events) },
         parent,
+        #[cfg(apple)]
+        detail: match events.contains(ProcEvents::EXIT_DETAIL) {
+            true => u32::try_from(event.data() & i64::from(kq_sys::NOTE_EXIT_DETAIL_MASK)).unwrap_or(0),
+            false => 0,
+        },
     }
 }
 
@@ -342,6 +364,69 @@ mod tests {
         assert!(events.contains(ProcEvents::EXIT));
         let fork = event(77, Filter::PROC, Flags::CLEAR, ProcEvents::FORK.bits(), 0);
         assert!(matches!(fork.kind(), EventKind::Process { status: None, .. }));
+    }
+
+    #[test]
+    #[cfg(apple)]
+    fn an_exit_has_its_status_beside_the_reason() {
+        let fflags = (ProcEvents::EXIT | ProcEvents::EXITSTATUS | ProcEvents::EXIT_DETAIL).bits();
+        let data = i64::from(kq_sys::NOTE_EXIT_MEMORY) | 9;
+        let exit = event(77, Filter::PROC, Flags::EOF | Flags::ONESHOT, fflags, data);
+        let EventKind::Process { status: Some(status), detail: kq_sys::NOTE_EXIT_MEMORY, .. } = exit.kind() else {
+            panic!("{:?}", exit.kind());
+        };
+        assert_eq!(status.signal(), Some(9));
+    }
+
+    #[test]
+    #[cfg(apple)]
+    fn a_message_comes_with_its_port_and_its_result() {
+        let message = event(0x103, Filter::MACHPORT, Flags::empty(), 0x1000_4004, 0x203);
+        assert_eq!(message.kind(), EventKind::MachPort { name: 0x103, port: 0x203, result: 0x1000_4004 });
+    }
+
+    #[test]
+    #[cfg(has_except)]
+    fn out_of_band_data_is_told_with_its_place() {
+        let urgent = event(4, Filter::EXCEPT, Flags::EOF, kq_sys::NOTE_OOB, 6);
+        assert_eq!(urgent.kind(), EventKind::Except { fd: 4, oob: true, data: 6, eof: true });
+    }
+
+    #[test]
+    #[cfg(has_aio)]
+    fn an_operation_that_failed_has_its_error() {
+        let failed = event(0x1000, Filter::AIO, Flags::EOF, 0, i64::from(libc::ECANCELED));
+        let error = Some(Errno::from_raw(libc::ECANCELED));
+        assert_eq!(failed.kind(), EventKind::Aio { aiocb: 0x1000, error });
+        let done = event(0x1000, Filter::AIO, Flags::EOF, 0, 0);
+        assert_eq!(done.kind(), EventKind::Aio { aiocb: 0x1000, error: None });
+    }
+
+    #[test]
+    #[cfg(has_jail)]
+    fn a_jail_tells_what_and_who() {
+        let attached = event(3, Filter::JAIL, Flags::CLEAR, kq_sys::NOTE_JAIL_ATTACH, 812);
+        assert_eq!(attached.kind(), EventKind::Jail { ident: 3, events: crate::JailEvents::ATTACH, id: 812 });
+    }
+
+    #[test]
+    fn notes_without_a_name_are_kept() {
+        let odd = 1 << 30 | kq_sys::NOTE_WRITE;
+        let EventKind::Vnode { events, .. } = event(4, Filter::VNODE, Flags::CLEAR, odd, 0).kind() else {
+            panic!("a vnode's event");
+        };
+        assert_eq!(events.bits(), odd);
+        assert!(events.contains(VnodeEvents::WRITE));
+    }
+
+    #[test]
+    fn a_number_that_no_kernel_gives_is_no_panic() {
+        for data in [i64::MIN, -1, i64::MAX] {
+            for filter in (-20..20).filter_map(|number| kq_sys::filter_t::try_from(number).ok()).map(Filter::from_raw) {
+                let _ = event(usize::MAX, filter, Flags::from_bits_retain(!0), u32::MAX, data).kind();
+                let _ = event(usize::MAX, filter, Flags::EOF, u32::MAX, data).kind();
+            }
+        }
     }
 
     #[test]

@@ -62,12 +62,14 @@ impl Kqueue {
     }
 
     /// The number for the system's calls.
+    #[inline]
     pub(crate) fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
     /// Whether this process made the queue: a forked child did not, and has something else under its number, or
     /// nothing.
+    #[inline]
     pub(crate) fn is_ours(&self) -> bool {
         self.pid.map_or(true, |pid| pid == std::process::id())
     }
@@ -122,12 +124,14 @@ impl FromRawFd for Kqueue {
 }
 
 impl AsFd for Kqueue {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
 impl AsRawFd for Kqueue {
+    #[inline]
     fn as_raw_fd(&self) -> RawFd {
         self.raw()
     }

@@ -118,7 +118,41 @@
 //!
 //! A number is the first release that has it; older ones answer EINVAL. What a system does not have is not compiled
 //! there. What Linux cannot give is refused with an error (ENOTSUP), which [`kq_sys`] explains. Anything else goes
-//! through [`Change::new`].
+//! through [`Change::new`]. The manual page of all of it is the system's kqueue(2); where another one has more to say,
+//! it is named.
+//!
+//! # Flags and notes by system
+//!
+//! Every `EV_*` that the system's header has is a constant of [`Flags`], without the prefix; the `NOTE_*` of files are
+//! [`VnodeEvents`], those of processes [`ProcEvents`], and so on. These are the same everywhere: ADD, DELETE, ENABLE,
+//! DISABLE, ONESHOT, CLEAR, DISPATCH, RECEIPT, EOF, ERROR; of files DELETE, WRITE, EXTEND, ATTRIB, LINK, RENAME, REVOKE;
+//! of processes EXIT, FORK, EXEC. Beyond them there are:
+//!
+//! | | by | FreeBSD | NetBSD | OpenBSD | DragonFly | Apple | Linux |
+//! |---|---|---|---|---|---|---|---|
+//! | EV_FORCEONESHOT | `Change::force_oneshot` | x | | | | | x |
+//! | EV_KEEPUDATA | `Flags::KEEPUDATA` | 14 | | | | | x |
+//! | EV_UDATA_SPECIFIC, EV_DISPATCH2 | `Flags::UDATA_SPECIFIC`, `Flags::DISPATCH2` | | | | | x | |
+//! | EV_VANISHED | `Flags::VANISHED`, `Event::is_vanished` | | | | | x | |
+//! | EV_POLL | `Flags::POLL` | | | | | x | |
+//! | EV_OOBAND | `Flags::OOBAND`, `Event::is_oob` | | | | | x | |
+//! | EV_HUP, EV_NODATA | `Event::is_hup`, `Event::is_drained` | | | | x | | |
+//! | NOTE_LOWAT | [`Change::low_water`] | x | x | x | x | x | x |
+//! | NOTE_FILE_POLL | `Change::file_poll` | x | | | | | x |
+//! | NOTE_EOF | `Change::end_of_file` | | | x | | | |
+//! | NOTE_OOB | `Change::except` | | | x | x | x | |
+//! | of files: OPEN, CLOSE, CLOSE_WRITE, READ | [`VnodeEvents`] | x | 10 | | | | x |
+//! | of files: TRUNCATE | [`VnodeEvents`] | | | x | | | |
+//! | of files: FUNLOCK, LEASE_DOWNGRADE, LEASE_RELEASE, NONE | [`VnodeEvents`] | | | | | x | |
+//! | of processes: TRACK, TRACKERR, CHILD | [`ProcEvents`] | x | x | x | x | ENOTSUP | ENOTSUP |
+//! | of processes: SIGNAL, REAP, EXITSTATUS, EXIT_DETAIL | [`ProcEvents`] | | | | | x | |
+//! | of user events: FFCOPY, FFOR, FFAND | `Change::set_user_flags` and its like | x | 10 | 7.8 | x | x | x |
+//! | of timers: units | [`Change::timer`] chooses | x | 10 | x | | x | x |
+//! | of timers: wall clock | [`Change::timer_at`] | x | 10 | x | | x | x |
+//! | of timers: LEEWAY, CRITICAL, BACKGROUND | `Change::leeway`, `Change::critical`, `Change::background` | | | | | x | |
+//! | of timers: MACH_CONTINUOUS_TIME | `Change::across_sleep` | | | | | x | |
+//! | of jails | `JailEvents` | 15 | | | | | |
+//! | `ext` | `Change::ext`, `Event::ext` | x | feature `netbsd11` | | | x | |
 //!
 //! # What the kernels do, and kq sees to
 //!
@@ -127,6 +161,7 @@
 //! | stops a batch silently at a receipt for which the event list has no room, or writes past its end (DragonFly) | never gives a list shorter than what can be reported; EV_RECEIPT is its own |
 //! | reports failed changes with EV_ERROR alone, or among the change's flags (Apple) | tests the bit: [`EventKind::ChangeFailed`] |
 //! | takes at most a C int of changes | splits longer lists |
+//! | cuts what a timer counts off to 32 bits on machines of so many (FreeBSD 12) | takes a coarser unit there: [`Change::timer`] |
 //! | applied the changes when it answers EINTR | returns no events then, so that nobody sends them twice |
 //! | keeps the old mode, and what is disabled, when a knote is added again | has [`Kqueue::replace`] |
 //! | stores udata, fflags and data again with an enable, disable or trigger | keeps them all in the change: [`Change::enable`] |
@@ -145,9 +180,15 @@
     not(test),
     warn(
         clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
         clippy::expect_used,
         clippy::indexing_slicing,
         clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
         clippy::unwrap_used
     )
 )]

@@ -1,10 +1,10 @@
-//! How punctual a timer is, on Apple's systems.
+//! How punctual a timer is, and what it counts, on Apple's systems.
 
 use std::time::Duration;
 
 use crate::{Change, Filter};
 
-/// How punctual a timer is: these change nothing in a change of another filter. Apple.
+/// How punctual a timer is, and whether it counts time asleep: these change nothing in a change of another filter. Apple.
 impl Change {
     /// Lets the timer be late by as much as `leeway`, so that the system can join it with others (NOTE_LEEWAY).
     ///
@@ -37,6 +37,11 @@ impl Change {
         self.timer_note(kq_sys::NOTE_BACKGROUND)
     }
 
+    /// Lets the timer run on while the system sleeps (NOTE_MACH_CONTINUOUS_TIME); without it, time asleep does not count.
+    pub fn across_sleep(self) -> Change {
+        self.timer_note(kq_sys::NOTE_MACH_CONTINUOUS_TIME)
+    }
+
     fn timer_note(self, note: u32) -> Change {
         match self.filter() {
             Filter::TIMER => self.fflags(self.get_fflags() | note),
@@ -62,7 +67,7 @@ mod tests {
     #[test]
     fn what_is_no_timer_stays_as_it_is() {
         let port = Change::machport(7);
-        assert_eq!(port.leeway(Duration::from_secs(1)).critical().background(), port);
+        assert_eq!(port.leeway(Duration::from_secs(1)).critical().background().across_sleep(), port);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub struct Receipt {
 
 impl<'b> Receipts<'b> {
     /// Over one errno (or 0) for each change.
+    #[inline]
     pub(crate) fn new(outcomes: &'b [i32]) -> Receipts<'b> {
         Receipts { outcomes: outcomes.iter().copied().enumerate() }
     }
@@ -45,16 +46,19 @@ impl<'b> Receipts<'b> {
 
 impl Receipt {
     /// The change's place in the list.
+    #[inline]
     pub fn index(&self) -> usize {
         self.index
     }
 
     /// Whether the change was made.
+    #[inline]
     pub fn is_applied(&self) -> bool {
         self.errno == 0
     }
 
     /// Why the change was not made.
+    #[inline]
     pub fn error(&self) -> Option<Errno> {
         (self.errno != 0).then(|| Errno::from_raw(self.errno))
     }
@@ -68,11 +72,13 @@ impl Receipt {
 impl Iterator for Receipts<'_> {
     type Item = Receipt;
 
+    #[inline]
     fn next(&mut self) -> Option<Receipt> {
         let (index, errno) = self.outcomes.next()?;
         Some(Receipt { index, errno })
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.outcomes.size_hint()
     }

@@ -8,7 +8,11 @@ const EXITSTATUS: Option<u32> = Some(kq_sys::NOTE_EXITSTATUS);
 #[cfg(not(apple))]
 const EXITSTATUS: Option<u32> = None;
 
+/// Whether this system refuses to tell a status: the calls look for such changes on such a system only.
+pub(crate) const IS_REFUSED_TO_SOME: bool = EXITSTATUS.is_some();
+
 /// Whether the kernel may refuse the change because it asks for the status.
+#[inline]
 pub(crate) fn is_asked_for(change: &Change) -> bool {
     EXITSTATUS.is_some_and(|note| change.filter() == Filter::PROC && change.get_fflags() & note != 0)
 }

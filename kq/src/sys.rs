@@ -29,24 +29,28 @@ pub(crate) type Udata = kq_sys::udata_t;
 
 /// `ident` under the type that all systems share. Apple's 64 bits hold what a change gave, or a 32-bit name.
 #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation)] // another type on Apple
+#[inline]
 pub(crate) fn ident_of(raw: &Raw) -> usize {
     raw.ident as usize
 }
 
 /// `udata` under the type that all systems share. Apple's 64 bits hold what a change gave.
 #[allow(clippy::cast_possible_truncation)] // another type on Apple
+#[inline]
 pub(crate) fn udata_of(raw: &Raw) -> usize {
     raw.udata as usize
 }
 
 /// `data` under the type that all systems share.
 #[allow(clippy::unnecessary_cast)] // another type on DragonFly
+#[inline]
 pub(crate) fn data_of(raw: &Raw) -> i64 {
     raw.data as i64
 }
 
 /// `data` as the struct has it.
 #[allow(clippy::cast_possible_truncation)] // another type on DragonFly, whose machines have 64 bits
+#[inline]
 pub(crate) fn data_from(data: i64) -> Data {
     data as Data
 }
@@ -82,6 +86,7 @@ pub(crate) enum Then {
 /// `changes` is valid for reading `count` entries and `events` for writing `room` entries. They may be the same
 /// memory. On DragonFly, whose kernel writes every failed change without looking at `room`, either `room` is at
 /// least `count`, or `room` is 0 and `events` is null.
+#[inline]
 pub(crate) unsafe fn call(
     queue: RawFd,
     changes: *const Raw,
@@ -97,7 +102,7 @@ pub(crate) unsafe fn call(
         Wait::For(time) => time,
         Wait::Forever => std::ptr::null(),
     };
-    #[allow(clippy::cast_possible_truncation)] // `MAX_LIST` fits the type on all systems
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // `MAX_LIST` fits the type on all systems
     let (count, room) = (count.min(MAX_LIST) as kq_sys::count_t, room.min(MAX_LIST) as kq_sys::count_t);
 
     #[cfg(not(kevent64))]

@@ -43,6 +43,7 @@ struct Absolute {
 const NANO: u128 = 1;
 const MICRO: u128 = 1_000;
 const MILLI: u128 = 1_000_000;
+const SECOND: u128 = 1_000_000_000;
 
 /// FreeBSD's seconds are 32.32 fixed-point numbers: beyond this the sum with the uptime overflows, and the timer fires
 /// at once.
@@ -56,6 +57,18 @@ const FREEBSD: Scheme = Scheme {
         Unit { note: 0x4, nanos: MICRO, max: MAX_SECONDS * 1_000_000 },
     ],
     absolute: Some(Absolute { note: 0x10 | 0x4, nanos: MICRO, max: i32::MAX as i64 * 1_000_000 }),
+};
+
+/// FreeBSD on machines of 32 bits: its kernel 12 cuts what it counts off to an `intptr_t` there, so the unit grows with
+/// the interval. Times since the epoch are out of reach in any unit but seconds.
+const FREEBSD_OF_32_BITS: Scheme = Scheme {
+    units: &[
+        Unit { note: 0x8, nanos: NANO, max: 999_999_999 },
+        Unit { note: 0x4, nanos: MICRO, max: i32::MAX as i64 },
+        Unit { note: 0x2, nanos: MILLI, max: i32::MAX as i64 },
+        Unit { note: 0x1, nanos: SECOND, max: MAX_SECONDS },
+    ],
+    absolute: None,
 };
 
 /// NetBSD 10 and OpenBSD: the unit is a number, not a bit.
@@ -82,6 +95,8 @@ fn running() -> &'static Scheme {
     }
     if cfg!(apple) {
         &APPLE
+    } else if cfg!(all(freebsd, target_pointer_width = "32")) {
+        &FREEBSD_OF_32_BITS
     } else if cfg!(freebsd_abi) {
         &FREEBSD
     } else if cfg!(has_timer_units) {
@@ -172,13 +187,15 @@ mod netbsd {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    const ONE: Duration = Duration::from_secs(1);
 
-    /// What a setting means, in nanoseconds.
-    fn nanos_of(scheme: &Scheme, setting: TimerSetting) -> u128 {
+    const ALL: [&Scheme; 5] = [&FREEBSD, &FREEBSD_OF_32_BITS, &NETBSD, &APPLE, &MILLISECONDS];
+
+    /// The unit of a setting.
+    fn unit_of(scheme: &Scheme, setting: TimerSetting) -> Unit {
         let unit = scheme.units.iter().find(|unit| unit.note == setting.fflags).expect("a unit of the scheme");
         assert!(setting.data >= 1 && setting.data <= unit.max, "{setting:?}");
-        u128::try_from(setting.data).unwrap() * unit.nanos
+        *unit
     }
 
     #[test]
@@ -191,6 +208,8 @@ mod tests {
         {
             assert_eq!(FREEBSD.units[1].note, kq_sys::NOTE_USECONDS);
             assert_eq!(FREEBSD.absolute.unwrap().note, kq_sys::NOTE_ABSTIME | kq_sys::NOTE_USECONDS);
+            let notes = [kq_sys::NOTE_NSECONDS, kq_sys::NOTE_USECONDS, kq_sys::NOTE_MSECONDS, kq_sys::NOTE_SECONDS];
+            assert!(FREEBSD_OF_32_BITS.units.iter().map(|unit| unit.note).eq(notes));
         }
         #[cfg(any(netbsd, openbsd))]
         assert_eq!(NETBSD.absolute.unwrap().note, kq_sys::NOTE_ABSTIME | kq_sys::NOTE_NSECONDS);
@@ -206,19 +225,25 @@ mod tests {
             Duration::from_nanos(1_001),
             Duration::from_micros(1),
             Duration::new(0, 999_999_999),
-            SECOND,
+            ONE,
             Duration::new(1, 1),
             Duration::new(1, 999_999_999),
             Duration::from_millis(1_500),
             Duration::from_secs(86_400 * 365),
+            // Where a count of 32 bits ends, in microseconds and in milliseconds.
+            Duration::from_micros(2_147_483_647),
+            Duration::new(2_147, 483_647_001),
+            Duration::from_millis(2_147_483_647),
+            Duration::new(2_147_483, 647_000_001),
             Duration::new(999_999_999, 999_999_999),
         ];
-        for scheme in [&FREEBSD, &NETBSD, &APPLE, &MILLISECONDS] {
+        for scheme in ALL {
             for interval in intervals {
-                let set = nanos_of(scheme, scheme.every(interval));
-                let coarsest = scheme.units.last().unwrap().nanos;
+                let setting = scheme.every(interval);
+                let unit = unit_of(scheme, setting).nanos;
+                let set = u128::try_from(setting.data).unwrap() * unit;
                 assert!(set >= interval.as_nanos(), "{interval:?} became {set} ns");
-                assert!(set < interval.as_nanos() + coarsest, "{interval:?} became {set} ns");
+                assert!(set < interval.as_nanos() + unit, "{interval:?} became {set} ns");
             }
             assert_eq!(scheme.every(Duration::ZERO).data, 1);
         }
@@ -228,6 +253,7 @@ mod tests {
     fn what_a_kernel_cannot_count_is_clamped() {
         for interval in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 40)] {
             assert_eq!(FREEBSD.every(interval), TimerSetting { fflags: 0x4, data: 1_000_000_000_000_000 });
+            assert_eq!(FREEBSD_OF_32_BITS.every(interval), TimerSetting { fflags: 0x1, data: 1_000_000_000 });
             assert_eq!(NETBSD.every(interval), TimerSetting { fflags: 0x3, data: i64::MAX });
             assert_eq!(APPLE.every(interval), TimerSetting { fflags: 0x4, data: i64::MAX });
             assert_eq!(MILLISECONDS.every(interval), TimerSetting { fflags: 0, data: 1_000_000_000_000 });
@@ -237,11 +263,25 @@ mod tests {
     #[test]
     fn units_change_where_freebsd_12_would_miscount() {
         assert_eq!(FREEBSD.every(Duration::new(0, 999_999_999)), TimerSetting { fflags: 0x8, data: 999_999_999 });
-        assert_eq!(FREEBSD.every(SECOND), TimerSetting { fflags: 0x4, data: 1_000_000 });
+        assert_eq!(FREEBSD.every(ONE), TimerSetting { fflags: 0x4, data: 1_000_000 });
         assert_eq!(FREEBSD.every(Duration::new(1, 1)), TimerSetting { fflags: 0x4, data: 1_000_001 });
         assert_eq!(MILLISECONDS.every(Duration::from_nanos(1)), TimerSetting { fflags: 0, data: 1 });
         assert_eq!(MILLISECONDS.every(Duration::new(1, 1)), TimerSetting { fflags: 0, data: 1_001 });
         assert_eq!(NETBSD.every(Duration::new(1, 1)), TimerSetting { fflags: 0x3, data: 1_000_000_001 });
+    }
+
+    #[test]
+    fn a_count_of_32_bits_is_never_cut_off() {
+        for shift in 0..64 {
+            for interval in [Duration::from_nanos(1 << shift), Duration::from_secs(1 << shift)] {
+                let setting = FREEBSD_OF_32_BITS.every(interval);
+                assert!(i32::try_from(setting.data).is_ok_and(|count| count >= 1), "{interval:?}: {setting:?}");
+            }
+        }
+        let every = |interval| FREEBSD_OF_32_BITS.every(interval);
+        assert_eq!(every(Duration::new(1, 1)), TimerSetting { fflags: 0x4, data: 1_000_001 });
+        assert_eq!(every(Duration::from_secs(3_600)), TimerSetting { fflags: 0x2, data: 3_600_000 });
+        assert_eq!(every(Duration::new(2_147_483, 647_000_001)), TimerSetting { fflags: 0x1, data: 2_147_484 });
     }
 
     #[test]
@@ -253,14 +293,15 @@ mod tests {
         assert_eq!(APPLE.at(soon, now), TimerSetting { fflags: 0xc, data: 1_700_000_005_000_000_001 });
         // No timers by the wall clock: the time that is left.
         assert_eq!(MILLISECONDS.at(soon, now), TimerSetting { fflags: 0, data: 5_001 });
+        assert_eq!(FREEBSD_OF_32_BITS.at(soon, now), TimerSetting { fflags: 0x4, data: 5_000_001 });
     }
 
     #[test]
     fn absolute_times_out_of_range() {
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        for scheme in [&FREEBSD, &NETBSD, &APPLE, &MILLISECONDS] {
+        for scheme in ALL {
             let at_once = scheme.every(Duration::ZERO);
-            for past in [now, now - SECOND, UNIX_EPOCH, UNIX_EPOCH - SECOND] {
+            for past in [now, now - ONE, UNIX_EPOCH, UNIX_EPOCH - ONE] {
                 assert_eq!(scheme.at(past, now), at_once);
             }
         }
@@ -271,6 +312,6 @@ mod tests {
         assert_eq!(NETBSD.at(in_2300, now), TimerSetting { fflags: 0x3, data: 8_713_792_000_000_000_000 });
         // A clock before the epoch cannot be told to a kernel.
         let before = UNIX_EPOCH - Duration::from_secs(10);
-        assert_eq!(APPLE.at(UNIX_EPOCH - SECOND, before), TimerSetting { fflags: 0x4, data: 9_000_000_000 });
+        assert_eq!(APPLE.at(UNIX_EPOCH - ONE, before), TimerSetting { fflags: 0x4, data: 9_000_000_000 });
     }
 }

@@ -28,20 +28,24 @@ use crate::Change;
 /// ```
 impl Change {
     /// Sets the flags to `flags` (NOTE_FFCOPY).
+    #[inline]
     pub fn set_user_flags(self, flags: u32) -> Change {
         self.user_flags(kq_sys::NOTE_FFCOPY, flags)
     }
 
     /// Adds `flags` to those that are set (NOTE_FFOR).
+    #[inline]
     pub fn or_user_flags(self, flags: u32) -> Change {
         self.user_flags(kq_sys::NOTE_FFOR, flags)
     }
 
     /// Keeps those of the flags that are in `flags`, too (NOTE_FFAND).
+    #[inline]
     pub fn and_user_flags(self, flags: u32) -> Change {
         self.user_flags(kq_sys::NOTE_FFAND, flags)
     }
 
+    #[inline]
     fn user_flags(self, operation: u32, flags: u32) -> Change {
         let trigger = self.get_fflags() & kq_sys::NOTE_TRIGGER;
         self.fflags(trigger | operation | flags & kq_sys::NOTE_FFLAGSMASK)

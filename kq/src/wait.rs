@@ -28,6 +28,7 @@ impl Kqueue {
     /// assert!(queue.wait(&mut events, Some(Duration::from_millis(1)))?.is_empty());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn wait<'b>(&self, buffer: &'b mut EventBuffer, timeout: Option<Duration>) -> io::Result<&'b [Event]> {
         self.harvest(&[], buffer, wait_for(timeout))?;
         Ok(buffer.events())
@@ -63,6 +64,7 @@ impl Kqueue {
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn apply_and_wait<'b>(
         &self,
         changes: &[Change],
@@ -80,7 +82,7 @@ impl Kqueue {
             }
         };
         let outcome = match outcome {
-            Ok(()) if self.try_without_status(buffer) => self.harvest(&[], buffer, wait),
+            Ok(()) if status::IS_REFUSED_TO_SOME && self.try_without_status(buffer) => self.harvest(&[], buffer, wait),
             outcome => outcome,
         };
         match outcome {
@@ -91,6 +93,7 @@ impl Kqueue {
     }
 
     /// One call: applies changes that the buffer has room for, and fills the buffer.
+    #[inline]
     fn harvest(&self, changes: &[Change], buffer: &mut EventBuffer, wait: Wait) -> Result<(), Errno> {
         let room = buffer.capacity();
         let slots = buffer.as_mut_ptr();

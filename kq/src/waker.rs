@@ -94,6 +94,7 @@ impl Waker {
     ///
     /// # Errors
     /// ENOENT if the waker's user event was deleted, EBADF in a forked child.
+    #[inline]
     pub fn wake(&self) -> io::Result<()> {
         match &self.means {
             #[cfg(has_user)]
@@ -103,6 +104,7 @@ impl Waker {
     }
 
     /// The udata of the waker's event.
+    #[inline]
     pub fn udata(&self) -> usize {
         self.udata
     }
