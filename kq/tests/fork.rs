@@ -5,6 +5,8 @@ mod common;
 
 use common::{alone, flags_of, pair, queue, udata, PATIENCE};
 use kq::Change;
+#[cfg(freebsd)]
+use kq::{EventBuffer, Kqueue};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 
@@ -45,6 +47,22 @@ fn a_queue_does_not_pass_to_a_child() {
     let errno_in_child = || queue.apply(&[Change::read(&receiver).delete()]).err().map(|error| error.errno().raw());
     assert!(in_child(|| errno_in_child() == Some(libc::EBADF)));
     sender.write_all(b"x").unwrap();
+    assert_eq!(udata(queue.wait(&mut buffer, PATIENCE).unwrap()), [5]);
+}
+
+#[test]
+#[cfg(freebsd)] // no other system has it
+fn a_queue_that_is_copied_is_the_childs_own() {
+    let _alone = alone();
+    let queue = match Kqueue::builder().copy_on_fork(true).build() {
+        Ok(queue) => queue,
+        // FreeBSD 13 lacks the call, and 14 the flag.
+        Err(error) => return assert!(matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)), "{error}"),
+    };
+    let mut buffer = EventBuffer::with_capacity(4);
+    let timer = Change::timer(1, std::time::Duration::from_millis(5)).oneshot().udata(5);
+    queue.apply(&[timer]).unwrap();
+    assert!(in_child(|| matches!(queue.wait(&mut buffer, PATIENCE), Ok([event]) if event.udata() == 5)));
     assert_eq!(udata(queue.wait(&mut buffer, PATIENCE).unwrap()), [5]);
 }
 

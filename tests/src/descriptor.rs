@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
+use crate::patience::QUIET;
+
 /// A pipe that is closed on exec: the end to read from, and the end to write to.
 pub fn pipe() -> (OwnedFd, OwnedFd) {
     let mut ends: [RawFd; 2] = [-1; 2];
@@ -58,6 +60,24 @@ pub fn put(fd: &impl AsRawFd, count: usize) {
     let written = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), count) };
     let error = io::Error::last_os_error();
     assert_eq!(usize::try_from(written), Ok(count), "write: {error}");
+}
+
+/// Writes until there is no room, and none comes any more: what is on its way to a TCP reader arrives in its buffer, and
+/// makes room here, after the first write that finds none.
+pub fn fill(socket: &TcpStream) {
+    let bytes = [b'x'; 512];
+    socket.set_nonblocking(true).unwrap();
+    loop {
+        let mut written = 0;
+        // SAFETY: the buffer is valid for its length.
+        while unsafe { libc::write(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) } > 0 {
+            written += 1;
+        }
+        if written == 0 {
+            return;
+        }
+        std::thread::sleep(2 * QUIET);
+    }
 }
 
 /// Reads `count` bytes, which have to be there.

@@ -114,9 +114,7 @@ fn a_drained_send_buffer() {
     queue.sees(&[kq_tests::want(kq::Filter::EMPTY, client.as_raw_fd() as usize).udata(1)]);
     queue.set(Change::empty(&client).delete());
     // More than both buffers hold, of which nothing is read.
-    client.set_nonblocking(true).unwrap();
-    // SAFETY: 512 bytes of the block.
-    while unsafe { libc::write(client.as_raw_fd(), [0u8; 512].as_ptr().cast(), 512) } > 0 {}
+    kq_tests::descriptor::fill(&client);
     queue.set(Change::empty(&client).oneshot().udata(2));
     queue.nothing();
     server.set_nonblocking(true).unwrap();

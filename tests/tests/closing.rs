@@ -51,7 +51,7 @@ fn a_thousand_queues_leave_no_memory() {
             Change::read(&reader),
             Change::read(&socket),
             Change::write(&socket),
-            Change::timer(1, Duration::ZERO),
+            Change::timer(1, Duration::ZERO).oneshot(),
             Change::user(1),
             Change::signal(libc::SIGURG),
         ];

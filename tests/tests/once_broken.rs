@@ -156,10 +156,8 @@ fn a_timer_that_once_got_a_bad_time_did_not_rest() {
 fn a_disabled_knote_of_a_send_buffer_was_reported() {
     use std::io::Read;
     let (client, mut server) = kq_tests::tcp_pair();
-    client.set_nonblocking(true).unwrap();
     server.set_nonblocking(true).unwrap();
-    // SAFETY: 512 bytes of the block.
-    while unsafe { libc::write(client.as_raw_fd(), [0u8; 512].as_ptr().cast(), 512) } > 0 {}
+    kq_tests::descriptor::fill(&client);
     let mut queue = TestQueue::new();
     queue.set(Change::empty(&client).dispatch());
     queue.nothing();
@@ -200,9 +198,7 @@ fn level_events_did_not_take_turns() {
 fn a_buffer_that_drained_during_a_wait_was_never_reported() {
     use std::io::Read;
     let (client, mut server) = kq_tests::tcp_pair();
-    client.set_nonblocking(true).unwrap();
-    // SAFETY: 512 bytes of the block.
-    while unsafe { libc::write(client.as_raw_fd(), [0u8; 512].as_ptr().cast(), 512) } > 0 {}
+    kq_tests::descriptor::fill(&client);
     let mut queue = TestQueue::new();
     queue.set(Change::empty(&client));
     let reader = thread::spawn(move || {

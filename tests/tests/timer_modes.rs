@@ -27,6 +27,8 @@ fn a_dispatched_timer_counts_while_it_is_disabled() {
 
 #[test]
 fn a_thousand_periods_take_as_long_as_a_thousand_periods() {
+    // A kernel of coarse ticks stretches its periods to tens of milliseconds.
+    const PERIODS: u64 = if cfg!(linux) { 1_000 } else { 100 };
     let _serial = serial();
     let mut queue = TestQueue::new();
     let start = Instant::now();
@@ -40,8 +42,8 @@ fn a_thousand_periods_take_as_long_as_a_thousand_periods() {
         count += expirations;
         // However late a wait is, no expiration is early, and none is lost on the way.
         assert!(elapsed >= Duration::from_millis(count), "{count} in {elapsed:?}");
-        // A kernel of coarse ticks stretches its periods; a busy machine may stop between the wait and the look.
-        let is_enough = count >= 1_000;
+        // A busy machine may stop between the wait and the look.
+        let is_enough = count >= PERIODS;
         is_enough && (!cfg!(linux) || elapsed.as_secs_f64() * 1_000.0 < 1.02 * count as f64)
     });
 }

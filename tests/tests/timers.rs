@@ -112,7 +112,8 @@ fn replacing_rearms() {
 #[test]
 fn timers_fire_in_the_order_of_their_times() {
     let mut queue = TestQueue::new();
-    queue.set(Change::timer(2, ms(60)).oneshot().udata(2));
+    // Far enough apart for a machine that stops for a while between the two changes.
+    queue.set(Change::timer(2, ms(1_000)).oneshot().udata(2));
     queue.set(Change::timer(1, ms(30)).oneshot().udata(1));
     let mut fired = Vec::new();
     while fired.len() < 2 {
@@ -128,9 +129,12 @@ fn no_time_is_the_shortest_time() {
     let mut queue = TestQueue::new();
     queue.set(Change::timer(7, Duration::ZERO).oneshot().udata(1));
     queue.sees(&[want_once(7).udata(1)]);
-    queue.set(Change::timer(8, Duration::ZERO).udata(1));
-    queue.sees(&[want_timer(8).at_least(1).udata(1)]);
-    queue.set(Change::timer(8, Duration::ZERO).delete());
+    // FreeBSD 12 makes up for every period that it misses, and a processor is busy with that.
+    if !cfg!(freebsd) {
+        queue.set(Change::timer(8, Duration::ZERO).udata(1));
+        queue.sees(&[want_timer(8).at_least(1).udata(1)]);
+        queue.set(Change::timer(8, Duration::ZERO).delete());
+    }
 }
 
 #[test]

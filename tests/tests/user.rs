@@ -40,7 +40,7 @@ fn a_trigger_in_the_adding_change() {
     queue.set(both(1));
     if cfg!(any(freebsd_abi, netbsd)) {
         queue.nothing();
-        // A second time is a modification, and FreeBSD ignores the trigger in any ADD.
+        // A second time is a modification, which resets the event itself for its EV_CLEAR.
         #[cfg(freebsd_abi)]
         {
             queue.set(both(2));
@@ -49,6 +49,17 @@ fn a_trigger_in_the_adding_change() {
     } else {
         assert_eq!(queue.wait(LIMIT).len(), 1);
     }
+}
+
+#[test]
+#[cfg(freebsd_abi)] // in FreeBSD's kernel; the others trigger with the first
+fn a_trigger_in_a_second_adding_change_without_a_mode() {
+    let mut queue = TestQueue::new();
+    let both = Change::user(5).fflags(kq::kq_sys::NOTE_TRIGGER).udata(1);
+    queue.set(both);
+    queue.nothing();
+    queue.set(both);
+    queue.sees(&[want_user(5).udata(1)]);
 }
 
 #[test]
