@@ -4,6 +4,8 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
+use crate::process::process_id;
+
 /// A kernel event queue (kqueue(2)).
 ///
 /// Every method takes `&self`, and a queue can be shared by threads: one may apply changes while others wait, and of
@@ -71,7 +73,7 @@ impl Kqueue {
     /// nothing.
     #[inline]
     pub(crate) fn is_ours(&self) -> bool {
-        self.pid.map_or(true, |pid| pid == std::process::id())
+        self.pid.map_or(true, |pid| pid == process_id())
     }
 
     /// Takes the descriptor out; `self` is not dropped.
@@ -98,7 +100,7 @@ impl Drop for Kqueue {
 /// Takes over a descriptor, which should be a queue's: any other answers every call with EBADF or EINVAL.
 impl From<OwnedFd> for Kqueue {
     fn from(fd: OwnedFd) -> Kqueue {
-        Kqueue { fd: ManuallyDrop::new(fd), pid: Some(std::process::id()) }
+        Kqueue { fd: ManuallyDrop::new(fd), pid: Some(process_id()) }
     }
 }
 

@@ -209,6 +209,7 @@ mod kqueue;
 mod notes;
 #[cfg(apple)]
 mod precision;
+mod process;
 mod receipts;
 mod status;
 mod sys;
@@ -233,6 +234,8 @@ pub use flags::VmEvents;
 pub use flags::{Flags, ProcEvents, VnodeEvents};
 pub use kind::EventKind;
 pub use kqueue::Kqueue;
+#[doc(hidden)]
+pub use process::process_id;
 pub use receipts::{Receipt, Receipts};
 pub use waker::Waker;
 
