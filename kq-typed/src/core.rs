@@ -59,7 +59,7 @@ impl<V: Clone> Core<V> {
             slots: Mutex::new(Slots::new(number, split)),
             flights: Flights::default(),
             deregistrations: AtomicUsize::new(0),
-            pid: std::process::id(),
+            pid: kq::process_id(),
         }
     }
 
@@ -235,7 +235,7 @@ impl<V: Clone> Core<V> {
     }
 
     pub(crate) fn is_ours(&self) -> bool {
-        self.pid == std::process::id()
+        self.pid == kq::process_id()
     }
 
     /// The index of a queue that is open, and this process's.
