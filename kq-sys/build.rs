@@ -34,6 +34,7 @@ fn main() {
         // notes
         ("has_file_poll", &["freebsd", "linux"]),
         ("has_note_eof", &["openbsd"]),
+        ("has_nodata", &["linux"]),
         ("has_open_close", &["freebsd", "linux", "netbsd"]),
         ("has_track", &["freebsd", "netbsd", "openbsd", "dragonfly"]),
         ("has_timer_units", &["freebsd", "linux", "netbsd", "openbsd", "apple"]),

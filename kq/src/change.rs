@@ -190,6 +190,35 @@ impl Change {
         self.fflags(fflags).data(i64::try_from(bytes).unwrap_or(i64::MAX))
     }
 
+    /// Do without the events' data: for [`read`](Change::read) and [`write`](Change::write) on Linux, where fetching it
+    /// is a system call for each event (NOTE_NODATA). Without effect elsewhere, where it costs nothing.
+    ///
+    /// For a program that reads until EWOULDBLOCK anyway. `available` and `space` are `None` then; the end of a file
+    /// and its error are told as ever, but for a shutdown of this side for writing. A knote below a low-water mark and
+    /// one of a regular file have their data all the same.
+    ///
+    /// ```
+    /// use kq::{Change, EventBuffer, EventKind, Kqueue};
+    /// use std::io::Write;
+    ///
+    /// let (reader, mut writer) = std::os::unix::net::UnixStream::pair()?;
+    /// let queue = Kqueue::new()?;
+    /// let mut events = EventBuffer::with_capacity(8);
+    /// queue.apply(&[Change::read(&reader).without_data()])?;
+    /// writer.write_all(b"hello")?;
+    /// let event = queue.wait(&mut events, None)?[0];
+    /// let EventKind::Read { available, eof: false, .. } = event.kind() else { panic!("{event:?}") };
+    /// assert_eq!(available, if cfg!(target_os = "linux") { None } else { Some(5) });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn without_data(self) -> Change {
+        #[cfg(has_nodata)]
+        return self.fflags(self.0.fflags | kq_sys::NOTE_NODATA);
+        #[cfg(not(has_nodata))]
+        self
+    }
+
     /// Report a regular file as poll(2) does, as always ready (NOTE_FILE_POLL): for [`read`](Change::read). FreeBSD,
     /// Linux.
     #[cfg(has_file_poll)]

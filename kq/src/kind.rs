@@ -208,11 +208,11 @@ impl EventKind {
         match event.filter() {
             Filter::READ => EventKind::Read {
                 fd,
-                available: Some(event.data()),
+                available: data(event),
                 eof: eof || at_end_of_file(event),
                 error: end_error(event),
             },
-            Filter::WRITE => EventKind::Write { fd, space: Some(event.data()), eof, error: end_error(event) },
+            Filter::WRITE => EventKind::Write { fd, space: data(event), eof, error: end_error(event) },
             #[cfg(has_empty)]
             Filter::EMPTY => EventKind::Empty { fd, eof, error: end_error(event) },
             #[cfg(has_except)]
@@ -275,9 +275,23 @@ fn number<T: TryFrom<usize>>(event: &Event) -> Option<T> {
 
 /// The error that ended a socket: the kernels put it into fflags together with EV_EOF.
 fn end_error(event: &Event) -> Option<Errno> {
-    let errno = i32::try_from(event.fflags()).ok().filter(|errno| *errno != 0)?;
+    let errno = i32::try_from(event.fflags() & !NO_DATA).ok().filter(|errno| *errno != 0)?;
     event.is_eof().then(|| Errno::from_raw(errno))
 }
+
+/// The data of a READ or WRITE event, unless the change asked to leave it out.
+fn data(event: &Event) -> Option<i64> {
+    (event.fflags() & NO_DATA == 0).then(|| event.data())
+}
+
+/// The note of events that came without their data.
+const NO_DATA: u32 = {
+    #[cfg(has_nodata)]
+    let note = kq_sys::NOTE_NODATA;
+    #[cfg(not(has_nodata))]
+    let note = 0;
+    note
+};
 
 /// Whether a file that was asked for it (NOTE_EOF, OpenBSD) is at its end, which raises no EV_EOF.
 fn at_end_of_file(event: &Event) -> bool {
@@ -348,6 +362,17 @@ mod tests {
     fn notes_of_an_open_socket_are_no_error() {
         let open = event(4, Filter::WRITE, Flags::ADD, kq_sys::NOTE_LOWAT, 100);
         assert_eq!(open.kind(), EventKind::Write { fd: 4, space: Some(100), eof: false, error: None });
+    }
+
+    #[test]
+    #[cfg(has_nodata)]
+    fn an_error_can_come_without_data() {
+        let fflags = kq_sys::NOTE_NODATA | libc::ECONNRESET as u32;
+        let end = event(4, Filter::READ, Flags::EOF, fflags, 0);
+        let error = Some(Errno::from_raw(libc::ECONNRESET));
+        assert_eq!(end.kind(), EventKind::Read { fd: 4, available: None, eof: true, error });
+        let open = event(4, Filter::WRITE, Flags::empty(), kq_sys::NOTE_NODATA, 0);
+        assert_eq!(open.kind(), EventKind::Write { fd: 4, space: None, eof: false, error: None });
     }
 
     #[test]
