@@ -278,6 +278,7 @@ impl State {
     }
 
     /// Takes the knote's entry out of its set, whichever filter's.
+    #[inline]
     pub(super) fn remove_entry(&mut self, index: Index) -> Result<()> {
         let fd = self.knotes[index].ident as RawFd;
         match &self.knotes[index].source {

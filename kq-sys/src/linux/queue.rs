@@ -250,6 +250,7 @@ impl State {
     }
 
     /// epoll_ctl on the queue's number.
+    #[inline]
     pub(super) fn ctl(&self, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
         if self.closed {
             return Err(libc::EBADF);
@@ -262,10 +263,15 @@ impl State {
     }
 
     /// epoll_ctl on one of the two sets; the inner one is made when it is first needed.
+    #[inline]
     pub(super) fn ctl_in(&mut self, set: Set, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
-        if set == Set::Outer {
-            return self.ctl(operation, fd, interest, key);
+        match set {
+            Set::Outer => self.ctl(operation, fd, interest, key),
+            Set::Inner => self.ctl_inner(operation, fd, interest, key),
         }
+    }
+
+    fn ctl_inner(&mut self, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
         let inner = match &self.inner {
             Some(inner) => inner.as_raw_fd(),
             None => {
@@ -280,6 +286,7 @@ impl State {
 
     /// epoll_ctl for a knote's descriptor: EBADF for one of the queue's own, which may have got the number of one that
     /// the program has closed.
+    #[inline]
     pub(super) fn ctl_for(&mut self, set: Set, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
         if self.is_own(fd) {
             return Err(libc::EBADF);
@@ -288,6 +295,7 @@ impl State {
     }
 
     /// Whether the number is one of the queue's own, or of the process's signals that it watches.
+    #[inline]
     fn is_own(&self, number: RawFd) -> bool {
         self.own_numbers.binary_search(&number).is_ok()
             || self.signals != 0 && self.signal_entries().into_iter().flatten().any(|(own, ..)| own == number)
