@@ -65,7 +65,8 @@ impl Kqueue {
     /// [`ApplyError`] with the kernel's error for the change, which becomes an [`io::Error`] of that number. Often:
     /// EBADF (the descriptor is closed), ENOENT (the knote to delete, enable or trigger is not there), EINVAL (a filter
     /// or flags that the kernel does not know, or a file that cannot be watched so), ESRCH (no such process), EPIPE
-    /// (a pipe that nobody reads), ENOMEM (out of memory, or of timers).
+    /// (a pipe that nobody reads), ENOMEM (out of memory, or of timers), EACCES, EPERM and, in FreeBSD's capability
+    /// mode, ENOTCAPABLE (not the caller's to watch).
     ///
     /// ```
     /// use kq::{Change, Kqueue};

@@ -243,7 +243,7 @@ impl Change {
         self
     }
 
-    /// Adds flags, as far as no method is there for them. EV_RECEIPT is dropped.
+    /// Adds flags, as far as no method is there for them; [`Flags`] lists those of the system. EV_RECEIPT is dropped.
     #[inline]
     pub fn add_flags(self, flags: Flags) -> Change {
         let all = self.flags().union(flags);
@@ -257,14 +257,15 @@ impl Change {
         self
     }
 
-    /// Sets the filter's flags, `NOTE_*`.
+    /// Sets the filter's flags, `NOTE_*`, in place of those that a constructor or a modifier put there.
     #[inline]
     pub fn fflags(mut self, fflags: u32) -> Change {
         self.0.fflags = fflags;
         self
     }
 
-    /// Sets the filter's data.
+    /// Sets the filter's data: bytes of a low-water mark, a timer's count of the unit that its notes say (milliseconds
+    /// without), a user event's own number.
     #[inline]
     pub fn data(mut self, data: i64) -> Change {
         self.0.data = sys::data_from(data);

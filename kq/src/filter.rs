@@ -23,25 +23,26 @@ impl Filter {
     pub const SIGNAL: Filter = Filter(kq_sys::EVFILT_SIGNAL);
     /// Time that passed. `ident` is the caller's.
     pub const TIMER: Filter = Filter(kq_sys::EVFILT_TIMER);
-    /// An event that the program triggers. `ident` is the caller's.
+    /// An event that the program triggers. `ident` is the caller's. All but NetBSD 9 and OpenBSD before 7.8.
     #[cfg(has_user)]
     pub const USER: Filter = Filter(kq_sys::EVFILT_USER);
-    /// An empty send buffer. `ident` is a descriptor.
+    /// An empty send buffer. `ident` is a descriptor. FreeBSD, NetBSD 10, Linux.
     #[cfg(has_empty)]
     pub const EMPTY: Filter = Filter(kq_sys::EVFILT_EMPTY);
-    /// Exceptional conditions, such as out-of-band data. `ident` is a descriptor.
+    /// Exceptional conditions, such as out-of-band data. `ident` is a descriptor. OpenBSD, DragonFly, Apple.
     #[cfg(has_except)]
     pub const EXCEPT: Filter = Filter(kq_sys::EVFILT_EXCEPT);
-    /// The exit of a process descriptor's process (pdfork(2)). `ident` is the descriptor.
+    /// The exit of a process descriptor's process (pdfork(2)). `ident` is the descriptor. FreeBSD.
     #[cfg(has_procdesc)]
     pub const PROCDESC: Filter = Filter(kq_sys::EVFILT_PROCDESC);
-    /// Mounts and unmounts of file systems. `ident` is 0.
+    /// Mounts and unmounts of file systems. `ident` is 0. FreeBSD, NetBSD, DragonFly, Apple.
     #[cfg(has_fs)]
     pub const FS: Filter = Filter(kq_sys::EVFILT_FS);
     /// Completed asynchronous I/O (aio(4)), registered through its `sigevent`. `ident` is the control block's address.
+    /// FreeBSD.
     #[cfg(has_aio)]
     pub const AIO: Filter = Filter(kq_sys::EVFILT_AIO);
-    /// A completed list of asynchronous I/O, registered through lio_listio(2)'s `sigevent`.
+    /// A completed list of asynchronous I/O, registered through lio_listio(2)'s `sigevent`. FreeBSD.
     #[cfg(has_aio)]
     pub const LIO: Filter = Filter(kq_sys::EVFILT_LIO);
     /// Changes of a jail (FreeBSD 15). `ident` is its id.
@@ -50,13 +51,13 @@ impl Filter {
     /// Changes of a jail descriptor's jail (FreeBSD 15). `ident` is the descriptor.
     #[cfg(has_jail)]
     pub const JAILDESC: Filter = Filter(kq_sys::EVFILT_JAILDESC);
-    /// Changes of a device. `ident` is a descriptor.
+    /// Changes of a device. `ident` is a descriptor. OpenBSD.
     #[cfg(has_device)]
     pub const DEVICE: Filter = Filter(kq_sys::EVFILT_DEVICE);
-    /// Messages on a Mach port or port set. `ident` is its name.
+    /// Messages on a Mach port or port set. `ident` is its name. Apple.
     #[cfg(has_machport)]
     pub const MACHPORT: Filter = Filter(kq_sys::EVFILT_MACHPORT);
-    /// Memory pressure; current kernels refuse it. `ident` is 0.
+    /// Memory pressure; current kernels refuse it. `ident` is 0. Apple.
     #[cfg(has_vm)]
     pub const VM: Filter = Filter(kq_sys::EVFILT_VM);
 

@@ -15,7 +15,8 @@ use crate::process::process_id;
 /// A queue is a descriptor itself, which is readable while events are pending: it can be polled, or watched by another
 /// queue or a runtime.
 ///
-/// A queue does not pass to a forked child, unless it is made so on FreeBSD 15. Dropped there, it leaves alone whatever the child has under its number.
+/// A queue does not pass to a forked child, unless it is made so on FreeBSD 15 (`Builder::copy_on_fork`). Dropped there,
+/// it leaves alone whatever the child has under its number. It cannot be sent to another process either.
 ///
 /// ```
 /// use kq::{Change, EventBuffer, EventKind, Kqueue};

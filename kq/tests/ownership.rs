@@ -27,6 +27,23 @@ fn a_queue_can_outlive_an_exec() {
 }
 
 #[test]
+#[cfg(any(netbsd, openbsd))] // the others' calls take no such flag
+fn a_queue_has_the_flags_that_it_is_made_with() {
+    let _alone = alone();
+    let queue = match Kqueue::builder().flags(libc::O_NONBLOCK).build() {
+        Ok(queue) => queue,
+        // OpenBSD before 7.8 lacks the call.
+        Err(error) => return assert!(cfg!(openbsd) && error.raw_os_error() == Some(libc::ENOSYS), "{error}"),
+    };
+    // SAFETY: takes numbers only.
+    let flags = unsafe { libc::fcntl(queue.as_raw_fd(), libc::F_GETFL) };
+    assert!(flags != -1 && flags & libc::O_NONBLOCK != 0);
+    assert_ne!(flags_of(queue.as_raw_fd()) & libc::FD_CLOEXEC, 0);
+    let unknown = Kqueue::builder().flags(libc::O_TRUNC).build().unwrap_err();
+    assert_eq!(unknown.raw_os_error(), Some(libc::EINVAL));
+}
+
+#[test]
 fn a_queue_goes_into_its_descriptor_and_back() {
     let _alone = alone();
     let (queue, mut buffer) = queue(4);
