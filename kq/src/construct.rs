@@ -63,6 +63,8 @@ impl Change {
     /// FreeBSD: `kern.kq_calloutmax`, 4,096; with user events 1,024 for a process on OpenBSD), and on NetBSD with
     /// EINVAL for an interval of more than 2³¹ clock ticks.
     ///
+    /// Apple's systems may be late by tens of milliseconds to save power, unless the timer is made `critical`.
+    ///
     /// A period that is shorter than the kernel needs for an expiration keeps it busy. FreeBSD 12 makes up for each
     /// that it missed, one by one: there, make a very short timer one-shot.
     ///

@@ -143,8 +143,8 @@ pub enum EventKind {
     #[cfg(has_aio)]
     #[non_exhaustive]
     Lio {
-        /// The list's ident.
-        ident: usize,
+        /// The address of the list of control blocks that lio_listio(2) got.
+        list: usize,
     },
     /// Something happened to a jail.
     #[cfg(has_jail)]
@@ -247,7 +247,7 @@ impl EventKind {
                 EventKind::Aio { aiocb: event.ident(), error }
             }
             #[cfg(has_aio)]
-            Filter::LIO => EventKind::Lio { ident: event.ident() },
+            Filter::LIO => EventKind::Lio { list: event.ident() },
             #[cfg(has_jail)]
             Filter::JAIL | Filter::JAILDESC => EventKind::Jail {
                 ident: event.ident(),

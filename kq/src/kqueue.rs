@@ -16,7 +16,8 @@ use crate::process::process_id;
 /// queue or a runtime.
 ///
 /// A queue does not pass to a forked child, unless it is made so on FreeBSD 15 (`Builder::copy_on_fork`). Dropped there,
-/// it leaves alone whatever the child has under its number. It cannot be sent to another process either.
+/// it leaves alone whatever the child has under its number; its calls answer EBADF there, or, once the child has given
+/// the number to a queue of its own, go to that one. It cannot be sent to another process either.
 ///
 /// ```
 /// use kq::{Change, EventBuffer, EventKind, Kqueue};
