@@ -3,13 +3,13 @@
 #![allow(clippy::missing_const_for_thread_local)] // it is one; clippy sees none where thread-locals are emulated
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kq::{Change, EventBuffer, Kqueue, VnodeEvents};
-use kq_tests::{pair, pipe, serial, TempDir, LIMIT, QUIET};
+use kq_tests::{pair, pipe, put, serial, TempDir, LIMIT, QUIET};
 
 /// Counts the bytes that are allocated in the whole program.
 struct Counting;
@@ -72,19 +72,22 @@ fn a_thousand_queues_leave_no_memory() {
     assert!(left < 16 * 1_024, "{left} bytes");
 }
 
+/// Waits on the number for one event, as somebody does who does not know that it is closed meanwhile.
+fn wait_on(number: RawFd, time: Duration) -> (i32, Option<i32>, Duration) {
+    let mut event = std::mem::MaybeUninit::<kq_sys::kevent>::zeroed();
+    let time = kq_sys::timespec { tv_sec: 0, tv_nsec: time.subsec_nanos() as _ };
+    let start = Instant::now();
+    // SAFETY: no changes, room for one event, and a time that lives across the call.
+    let result = unsafe { kq_sys::kevent(number, std::ptr::null(), 0, event.as_mut_ptr(), 1, &time) };
+    (result, std::io::Error::last_os_error().raw_os_error(), start.elapsed())
+}
+
 #[test]
 fn a_waiter_of_a_queue_that_is_closed_comes_back() {
     let _serial = serial();
     const TIME: Duration = Duration::from_millis(300);
     let number = Kqueue::new().unwrap().into_raw_fd();
-    let waiter = thread::spawn(move || {
-        let mut event = std::mem::MaybeUninit::<kq_sys::kevent>::zeroed();
-        let time = kq_sys::timespec { tv_sec: 0, tv_nsec: TIME.subsec_nanos() as _ };
-        let start = Instant::now();
-        // SAFETY: no changes, room for one event, and a time that lives across the call.
-        let result = unsafe { kq_sys::kevent(number, std::ptr::null(), 0, event.as_mut_ptr(), 1, &time) };
-        (result, std::io::Error::last_os_error().raw_os_error(), start.elapsed())
-    });
+    let waiter = thread::spawn(move || wait_on(number, TIME));
     thread::sleep(QUIET);
     // SAFETY: the number is this test's own.
     assert_eq!(unsafe { kq_sys::close(number) }, 0);
@@ -96,4 +99,23 @@ fn a_waiter_of_a_queue_that_is_closed_comes_back() {
     } else {
         assert_eq!((result, errno), (-1, Some(libc::EBADF)));
     }
+}
+
+#[test]
+fn a_waiter_of_a_queue_that_is_closed_takes_no_event_of_the_next_with_its_number() {
+    let _serial = serial();
+    let (reader, writer) = pipe();
+    let number = Kqueue::new().unwrap().into_raw_fd();
+    let waiter = thread::spawn(move || wait_on(number, Duration::from_millis(500)));
+    thread::sleep(QUIET);
+    // SAFETY: the number is this test's own.
+    assert_eq!(unsafe { kq_sys::close(number) }, 0);
+    let next = Kqueue::new().unwrap();
+    assert_eq!(next.as_raw_fd(), number, "the lowest number is given out first");
+    next.apply(&[Change::read(&reader).oneshot()]).unwrap();
+    put(&writer, 1);
+    thread::sleep(QUIET);
+    let mut buffer = EventBuffer::with_capacity(4);
+    assert_eq!(next.wait(&mut buffer, Some(LIMIT)).unwrap().len(), 1);
+    assert!(waiter.join().unwrap().0 <= 0);
 }
