@@ -111,7 +111,7 @@ impl Queue {
         loop {
             let asked = list.room().min(HARVEST);
             let entries = match sys::epoll_wait(self.epoll, &mut buffer[..asked], wait) {
-                Ok(0) if wait == Wait::NO => return Ok(list.length),
+                Ok(0) => return Ok(list.length),
                 // SAFETY: epoll_wait filled so many.
                 Ok(count) => unsafe { initialised(&buffer[..count]) },
                 // The program knows nothing of that handler.
@@ -154,12 +154,12 @@ impl Queue {
             if list.length > 0 || wait == Wait::NO {
                 return Ok(list.length);
             }
+            // What came was for nothing.
             if let Some(deadline) = deadline {
-                let left = deadline.saturating_sub(sys::now(libc::CLOCK_MONOTONIC));
-                if left == 0 {
+                wait = Wait::until(deadline);
+                if wait == Wait::NO {
                     return Ok(0);
                 }
-                wait = Wait::nanos(left);
             }
         }
     }

@@ -70,14 +70,27 @@ impl Wait {
         Wait(nanos.min(u64::MAX - 1))
     }
 
-    /// When a wait that begins now ends, on the monotonic clock; `None` for one that waits not at all or without end.
+    /// When a wait that begins now is over for certain, on the coarse clock; `None` for one that waits not at all or
+    /// without end.
+    ///
+    /// It is asked at every wait, and needed by few: where all that came was for nothing. So it is the clock that costs
+    /// little, and whose ticks make such a wait some milliseconds longer.
+    #[inline]
     pub(crate) fn deadline(self) -> Option<u64> {
         let ends = self != Wait::NO && self != Wait::FOREVER;
-        ends.then(|| now(libc::CLOCK_MONOTONIC).saturating_add(self.0))
+        ends.then(|| now(libc::CLOCK_MONOTONIC_COARSE).saturating_add(self.0))
+    }
+
+    /// What is left of a wait until its deadline: `NO` when it is over.
+    #[cold]
+    pub(crate) fn until(deadline: u64) -> Wait {
+        // The clock may have ticked just after it was asked for the deadline.
+        let tick = tick_of(libc::CLOCK_MONOTONIC_COARSE);
+        Wait::nanos(deadline.saturating_add(tick).saturating_sub(now(libc::CLOCK_MONOTONIC_COARSE)))
     }
 }
 
-/// Waits for entries of an epoll instance; may return 0 before a long time is over.
+/// Waits for entries of an epoll instance: none when the time is over.
 #[inline]
 pub(crate) fn epoll_wait(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], wait: Wait) -> Result<usize> {
     match wait {
@@ -89,15 +102,23 @@ pub(crate) fn epoll_wait(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_eve
 
 fn epoll_wait_for(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], nanos: u64) -> Result<usize> {
     static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
+    const LONGEST: u64 = c_int::MAX as u64;
     // Whole milliseconds go the old way, which copies no struct; so does everything on a kernel before 5.11.
-    let whole = nanos % NANOS_PER_MILLI == 0 && nanos / NANOS_PER_MILLI <= c_int::MAX as u64;
+    let whole = nanos % NANOS_PER_MILLI == 0 && nanos / NANOS_PER_MILLI <= LONGEST;
     if !whole && !NO_PWAIT2.load(Ordering::Relaxed) {
         match epoll_pwait2(epoll, events, nanos) {
             Err(libc::ENOSYS) => NO_PWAIT2.store(true, Ordering::Relaxed),
             result => return result,
         }
     }
-    epoll_wait_millis(epoll, events, c_int::try_from(nanos.div_ceil(NANOS_PER_MILLI)).unwrap_or(c_int::MAX))
+    let mut millis = nanos.div_ceil(NANOS_PER_MILLI);
+    loop {
+        let count = epoll_wait_millis(epoll, events, millis.min(LONGEST) as c_int)?;
+        millis -= millis.min(LONGEST);
+        if count > 0 || millis == 0 {
+            return Ok(count);
+        }
+    }
 }
 
 /// Not by the C library's function, which is a cancellation point and pays for it once there are threads: a thread must
@@ -168,6 +189,15 @@ pub(crate) fn now(clock: libc::clockid_t) -> u64 {
 /// A clock of seconds that costs next to nothing to read.
 pub(crate) fn seconds() -> u32 {
     time_of(libc::CLOCK_MONOTONIC_COARSE).tv_sec as u32
+}
+
+/// How long a clock stands still between two ticks, in nanoseconds.
+fn tick_of(clock: libc::clockid_t) -> u64 {
+    // SAFETY: a timespec is plain integers, for which zeros are valid.
+    let mut tick: libc::timespec = unsafe { mem::zeroed() };
+    // SAFETY: `tick` is valid for writing.
+    unsafe { libc::clock_getres(clock, &mut tick) };
+    tick.tv_sec as u64 * NANOS_PER_SEC + tick.tv_nsec as u64
 }
 
 #[inline]
