@@ -117,10 +117,7 @@ impl Kqueue {
             let written = self.receipted(list, buffer, failed)?.min(list.len());
             // SAFETY: the failures so far are in front, and the kernel wrote `written` slots behind them.
             unsafe { buffer.set_filled(failed + written) };
-            buffer.retain(|event| {
-                event.0.flags &= !Flags::RECEIPT.bits();
-                event.change_error().is_some()
-            });
+            buffer.retain(is_failure);
             failed = buffer.events().len();
             rest = later;
         }
@@ -148,5 +145,31 @@ impl Kqueue {
             None => true,
         });
         buffer.events().is_empty()
+    }
+}
+
+/// Whether an entry tells of a failed change. The receipt was the library's question: Apple's kernel, which hands a
+/// change's flags back with its outcome, would show it to the caller.
+fn is_failure(entry: &mut Event) -> bool {
+    entry.0.flags &= !Flags::RECEIPT.bits();
+    entry.change_error().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Filter;
+
+    #[test]
+    fn a_failure_is_told_without_the_librarys_receipt() {
+        let told = Flags::ADD | Flags::CLEAR | Flags::ERROR;
+        let entry = |errno: i32| {
+            let mut change = Change::new(3, Filter::READ, told).data(errno.into());
+            change.0.flags |= Flags::RECEIPT.bits();
+            Event(change.0)
+        };
+        let (mut failed, mut made) = (entry(libc::ENOENT), entry(0));
+        assert!(is_failure(&mut failed) && !is_failure(&mut made));
+        assert_eq!(failed.flags(), told);
     }
 }

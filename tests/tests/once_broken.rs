@@ -1,4 +1,4 @@
-//! What went wrong once, each named after that.
+//! What went wrong once, each named after that; one at a time, since some rely on a number that they closed.
 
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::net::UnixStream;
@@ -113,6 +113,7 @@ fn deleting_the_knote_of_a_closed_file_deleted_that_of_the_new_one() {
 
 #[test]
 fn enabling_a_due_timer_made_its_next_period_early() {
+    let _serial = serial();
     const PERIOD: Duration = Duration::from_millis(300);
     let mut queue = TestQueue::new();
     let start = Instant::now();
@@ -134,6 +135,7 @@ fn enabling_a_due_timer_made_its_next_period_early() {
 #[cfg(freebsd_abi)]
 #[test]
 fn a_timer_that_once_got_a_bad_time_did_not_rest() {
+    let _serial = serial();
     let mut queue = TestQueue::new();
     let timer = Change::timer(1, Duration::from_millis(20));
     queue.set(timer);
@@ -154,6 +156,7 @@ fn a_timer_that_once_got_a_bad_time_did_not_rest() {
 #[cfg(has_empty)]
 #[test]
 fn a_disabled_knote_of_a_send_buffer_was_reported() {
+    let _serial = serial();
     use std::io::Read;
     let (client, mut server) = kq_tests::tcp_pair();
     server.set_nonblocking(true).unwrap();
@@ -196,6 +199,7 @@ fn level_events_did_not_take_turns() {
 #[cfg(has_empty)]
 #[test]
 fn a_buffer_that_drained_during_a_wait_was_never_reported() {
+    let _serial = serial();
     use std::io::Read;
     let (client, mut server) = kq_tests::tcp_pair();
     kq_tests::descriptor::fill(&client);
@@ -213,6 +217,7 @@ fn a_buffer_that_drained_during_a_wait_was_never_reported() {
 
 #[test]
 fn ending_the_knote_of_a_directory_took_the_events_of_another() {
+    let _serial = serial();
     use kq::VnodeEvents;
     let dir = kq_tests::TempDir::new();
     for name in ["from", "to", "from/moved"] {
