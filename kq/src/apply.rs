@@ -223,47 +223,47 @@ impl Kqueue {
         }
     }
 
-    /// Applies a list with a receipt for each change, in the buffer's slots from `start` on, and returns how many
-    /// entries the kernel wrote there.
-    ///
-    /// # Panics
-    /// If the list does not fit there.
+    /// Applies a list, which fits there, with a receipt for each change in the buffer's slots from `start` on, and
+    /// returns how many entries the kernel wrote there.
     pub(crate) fn receipted(&self, list: &[Change], buffer: &mut EventBuffer, start: usize) -> Result<usize, Errno> {
-        assert!(start <= buffer.capacity() && list.len() <= buffer.capacity() - start);
-        // SAFETY: `start` is within the slots, as just asserted.
-        let slots = unsafe { buffer.as_mut_ptr().add(start) };
-        for (index, change) in list.iter().enumerate() {
-            // SAFETY: the list fits behind `start`, as just asserted.
-            unsafe { slots.add(index).write(with_receipt(*change)) };
+        let slots = buffer.slots_from(start);
+        let count = slots.len().min(list.len());
+        for (slot, change) in slots.iter_mut().zip(list) {
+            slot.write(Event(with_receipt(*change)));
         }
+        let entries = slots.as_mut_ptr().cast::<Raw>();
         // The timeout is zero, and there is an entry for each change, so that no event is taken instead.
-        // SAFETY: so many slots were just written, and are the buffer's.
-        unsafe { sys::call(self.raw(), slots, list.len(), slots, list.len(), Wait::Not, Then::ReportChanges) }
+        // SAFETY: the first `count` slots were just written, and are the buffer's.
+        unsafe { sys::call(self.raw(), entries, count, entries, count, Wait::Not, Then::ReportChanges) }
     }
 
     /// Adds the outcomes of a list whose receipts are the buffer's first `written` slots.
     fn note_outcomes(&self, list: &[Change], buffer: &mut EventBuffer, written: usize) {
-        let slots = buffer.as_mut_ptr();
-        let mut next = 0;
-        for change in list {
-            let mut outcome = 0;
-            // Receipts come in the order of the changes. One that is missing was not failed: errors are always told.
-            if next < written {
-                // SAFETY: the kernel wrote the first `written` slots.
-                let entry = unsafe { *slots.add(next) };
-                if written == list.len() || is_receipt_of(&entry, change) {
-                    next += 1;
-                    if let Some(errno) = Event(entry).change_error() {
-                        outcome = match status::left_out(change, errno) {
-                            Some(without) => self.apply_one(&without).err().map_or(0, Errno::raw),
-                            None => errno.raw(),
-                        };
-                    }
-                }
-            }
-            buffer.outcomes.push(outcome);
+        let mut outcomes = std::mem::take(&mut buffer.outcomes);
+        // SAFETY: the kernel wrote the first `written` slots, and was told of no more than there are changes.
+        unsafe { buffer.set_filled(written.min(list.len())) };
+        for (change, error) in errors(list, buffer.events()) {
+            let error = match error.and_then(|errno| status::left_out(change, errno)) {
+                Some(without) => self.apply_one(&without).err(),
+                None => error,
+            };
+            outcomes.push(error.map_or(0, Errno::raw));
         }
+        buffer.clear();
+        buffer.outcomes = outcomes;
     }
+}
+
+/// Each change of a list with its error, if it failed, by the entries that the kernel wrote about them.
+///
+/// They come in the order of the changes. One that is missing is of a change that did not fail: errors are always told.
+fn errors<'a>(list: &'a [Change], entries: &'a [Event]) -> impl Iterator<Item = (&'a Change, Option<Errno>)> {
+    let is_complete = entries.len() == list.len();
+    let mut rest = entries.iter().peekable();
+    list.iter().map(move |change| {
+        let entry = rest.next_if(|entry| is_complete || is_receipt_of(&entry.0, change));
+        (change, entry.and_then(Event::change_error))
+    })
 }
 
 /// The change as the kernel gets it, with a receipt asked for.
@@ -289,6 +289,23 @@ mod tests {
     /// How many of the timers 0, 1 … are there, from the first on.
     fn added(queue: &Kqueue) -> usize {
         (0..).take_while(|id| queue.apply(&[Change::timer(*id, HOUR).delete()]).is_ok()).count()
+    }
+
+    #[test]
+    fn a_receipt_that_is_missing_is_of_a_change_that_was_made() {
+        let list = [1, 2, 3, 4].map(|id| Change::timer(id, HOUR));
+        let receipt = |id: usize, errno: i32| {
+            Event(Change::new(id, Filter::TIMER, Flags::ADD | Flags::ERROR).data(errno.into()).0)
+        };
+        let told = |entries: &[Event]| errors(&list, entries).map(|(_, error)| error.map_or(0, Errno::raw)).collect();
+        let all: Vec<i32> = told(&[receipt(1, 0), receipt(2, libc::EBADF), receipt(3, 0), receipt(4, libc::ENOENT)]);
+        assert_eq!(all, [0, libc::EBADF, 0, libc::ENOENT]);
+        let failures: Vec<i32> = told(&[receipt(2, libc::EBADF), receipt(4, libc::ENOENT)]);
+        assert_eq!(failures, all);
+        // An event in the place of a receipt tells nothing of a change.
+        let event = Event(Change::new(1, Filter::TIMER, Flags::CLEAR).data(3).0);
+        let nothing: Vec<i32> = told(&[event]);
+        assert_eq!(nothing, [0; 4]);
     }
 
     #[test]

@@ -65,6 +65,17 @@ impl EventBuffer {
         self.slots.as_mut_ptr().cast::<Raw>()
     }
 
+    /// The slots from `start` on; the events of the last wait are forgotten.
+    pub(crate) fn slots_from(&mut self, start: usize) -> &mut [MaybeUninit<Event>] {
+        self.filled = 0;
+        self.slots.get_mut(start..).unwrap_or_default()
+    }
+
+    /// Forgets the events of the last wait.
+    pub(crate) fn clear(&mut self) {
+        self.filled = 0;
+    }
+
     /// Says how many slots hold events.
     ///
     /// # Safety

@@ -306,14 +306,9 @@ fn at_end_of_file(event: &Event) -> bool {
 
 fn process(event: &Event) -> EventKind {
     let events = ProcEvents::from_bits_retain(event.fflags());
-    #[cfg(has_track)]
-    let parent = {
-        // A child that has exited by then has its status in the place of its parent.
-        let told = events.contains(ProcEvents::CHILD) && !events.contains(ProcEvents::EXIT);
-        told.then(|| u32::try_from(event.data()).unwrap_or(u32::MAX))
-    };
-    #[cfg(not(has_track))]
-    let parent = None;
+    // A child that has exited by then has its status in the place of its parent.
+    let is_child = events.contains(ProcEvents::CHILD) && !events.contains(ProcEvents::EXIT);
+    let parent = is_child.then(|| u32::try_from(event.data()).unwrap_or(u32::MAX));
     EventKind::Process {
         pid: number(event).unwrap_or(u32::MAX),
         events,
@@ -455,12 +450,14 @@ mod tests {
     }
 
     #[test]
-    #[cfg(has_track)]
     fn a_followed_child_has_its_parent() {
         let child = event(78, Filter::PROC, Flags::ONESHOT, ProcEvents::CHILD.bits(), 77);
         assert!(matches!(child.kind(), EventKind::Process { pid: 78, parent: Some(77), status: None, .. }));
 
-        let both = (ProcEvents::CHILD | ProcEvents::EXIT).bits();
+        let both = ProcEvents::CHILD | ProcEvents::EXIT;
+        #[cfg(apple)]
+        let both = both | ProcEvents::EXITSTATUS;
+        let both = both.bits();
         let exited = event(78, Filter::PROC, Flags::EOF | Flags::ONESHOT, both, 0x300);
         let EventKind::Process { pid: 78, parent: None, status: Some(status), .. } = exited.kind() else {
             panic!("{:?}", exited.kind());
