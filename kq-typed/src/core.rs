@@ -6,7 +6,7 @@
 //! caller's runs under either: a value that leaves a slot is handed out, to be dropped when the locks are released.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use kq::{Change, Filter, Flags};
@@ -26,6 +26,8 @@ pub(crate) struct Core<V> {
     pub(crate) flights: Flights,
     /// Counts the deregistrations. Changed under the slot lock.
     pub(crate) deregistrations: AtomicUsize,
+    /// Whether there are registrations that wait for their end. Changed under the slot lock.
+    has_orphans: AtomicBool,
     /// The process that made the queue: a forked child has another file under its number.
     pid: u32,
 }
@@ -59,6 +61,7 @@ impl<V: Clone> Core<V> {
             slots: Mutex::new(Slots::new(number, split)),
             flights: Flights::default(),
             deregistrations: AtomicUsize::new(0),
+            has_orphans: AtomicBool::new(false),
             pid: kq::process_id(),
         }
     }
@@ -67,21 +70,44 @@ impl<V: Clone> Core<V> {
     pub(crate) fn register(&self, change: Change, value: V, detached: bool, collision: Collision) -> io::Result<Key> {
         check::registration(&change)?;
         // Values that leave the slots are dropped after the locks are released: this lives longer than the guards.
-        let mut leaving: [Option<V>; 2] = [None, None];
-        let mut index = self.lock_open()?;
+        let mut leaving = None;
+        let key = self.add(change, value, detached, collision, &mut leaving)?;
+        drop(leaving);
+        self.end_orphans();
+        Ok(key)
+    }
+
+    /// `register` under the index lock. The value that is to be dropped is put into `leaving`.
+    fn add(
+        &self,
+        change: Change,
+        value: V,
+        detached: bool,
+        collision: Collision,
+        leaving: &mut Option<V>,
+    ) -> io::Result<Key> {
+        let mut index = match self.lock_open() {
+            Ok(index) => index,
+            Err(error) => {
+                *leaving = Some(value);
+                return Err(error);
+            }
+        };
         let change = match collision {
             Collision::Renumber => with_ident(&change, index.free_timer()),
             _ => change,
         };
         let place = place_of(&change);
-        let mut replaced = None;
-        if let Some(holder) = index.knotes.get(&place).copied() {
-            if collision == Collision::Replace {
-                replaced = Some(holder);
-            } else if self.has_knote(&index, holder)? {
-                return Err(error(libc::EEXIST));
-            } else {
-                leaving[0] = self.pass_on(&mut index, holder);
+        let holder = index.knotes.get(&place).copied();
+        if let (Some(holder), Collision::Refuse | Collision::Renumber) = (holder, collision) {
+            let refusal = match self.has_knote(&index, holder) {
+                Ok(false) => None,
+                Ok(true) => Some(error(libc::EEXIST)),
+                Err(error) => Some(error),
+            };
+            if let Some(refusal) = refusal {
+                *leaving = Some(value);
+                return Err(refusal);
             }
         }
         // Room first, so that nothing can fail once the kernel has agreed.
@@ -90,21 +116,23 @@ impl<V: Clone> Core<V> {
         let (key, change) = match inserted {
             Ok(inserted) => inserted,
             Err(value) => {
-                leaving[1] = Some(value);
+                *leaving = Some(value);
                 return Err(error(libc::ENOMEM));
             }
         };
-        let added = match replaced {
-            Some(holder) => self.exchange(&index, holder, &change),
-            None => apply(&index, &[change]),
+        let added = match (holder, collision) {
+            (Some(holder), Collision::Replace) => self.exchange(&index, holder, &change),
+            _ => apply(&index, &[change]),
         };
         if let Err(error) = added {
-            leaving[1] = self.release(key, Ending::Deregistered);
+            *leaving = self.release(key, Ending::Deregistered);
             return Err(error);
         }
         index.knotes.insert(place, key);
-        if let Some(holder) = replaced {
-            leaving[0] = self.release(holder, Ending::Deregistered);
+        match (holder, collision) {
+            (Some(holder), Collision::Replace) => *leaving = self.release(holder, Ending::Deregistered),
+            (Some(holder), _) => self.pass_on(holder),
+            (None, _) => (),
         }
         Ok(key)
     }
@@ -191,47 +219,66 @@ impl<V: Clone> Core<V> {
         self.release(key, ending)
     }
 
-    /// Gives a registration to the queue. Its value is handed out if that is the end of it.
-    pub(crate) fn detach(&self, key: Key) -> Option<V> {
+    /// Gives a registration to the queue.
+    pub(crate) fn detach(&self, key: Key) {
+        if !self.is_ours() {
+            return;
+        }
         {
             let mut slots = self.slots.lock();
-            let registered = slots.get_mut(key)?;
+            let Some(registered) = slots.get_mut(key) else { return };
             registered.detached = true;
-            if registered.knote != Knote::Gone {
-                return None;
+            if registered.knote == Knote::Gone {
+                self.orphan(&mut slots, key);
             }
         }
-        self.release(key, Ending::Deregistered)
+        self.end_orphans();
     }
 
     /// The value of a registration.
     pub(crate) fn get(&self, key: Key) -> Option<V> {
-        Some(self.slots.lock().get(key)?.value.clone())
+        Some(self.lock_slots()?.get(key)?.value.clone())
     }
 
     /// The change that a registration was made or last modified by.
     pub(crate) fn stored(&self, key: Key) -> Option<Change> {
-        Some(self.slots.lock().get(key)?.change)
+        Some(self.lock_slots()?.get(key)?.change)
     }
 
     /// The registration that has a knote.
     pub(crate) fn find(&self, place: Place) -> Option<Key> {
-        self.index.lock().knotes.get(&place).copied()
+        self.lock_open().ok()?.knotes.get(&place).copied()
     }
 
-    /// Whether a registration has been there since `seen` deregistrations.
-    pub(crate) fn is_current(&self, key: Key, seen: usize) -> bool {
-        self.deregistrations.load(Ordering::Acquire) == seen || self.slots.lock().get(key).is_some()
+    /// Whether a registration is there.
+    pub(crate) fn is_there(&self, key: Key) -> bool {
+        self.lock_slots().is_some_and(|slots| slots.get(key).is_some())
     }
 
     /// Ends all registrations; the queue answers EBADF from now on.
     pub(crate) fn close(&self) -> Vec<V> {
-        let mut index = self.index.lock();
+        let Some((mut index, mut slots)) = self.lock_both() else {
+            return Vec::new();
+        };
         index.queue = None;
         index.knotes.clear();
-        let mut slots = self.slots.lock();
         self.deregistrations.fetch_add(1, Ordering::Release);
         slots.clear()
+    }
+
+    /// Both locks. In a forked child only if no other thread of the parent's held them, for that would hold them for
+    /// ever.
+    #[allow(clippy::type_complexity)] // two guards
+    fn lock_both(&self) -> Option<(MutexGuard<'_, Index>, MutexGuard<'_, Slots<V>>)> {
+        match self.is_ours() {
+            true => Some((self.index.lock(), self.slots.lock())),
+            false => Some((self.index.try_lock()?, self.slots.try_lock()?)),
+        }
+    }
+
+    /// The slots, if this process is the queue's.
+    fn lock_slots(&self) -> Option<MutexGuard<'_, Slots<V>>> {
+        self.is_ours().then(|| self.slots.lock())
     }
 
     pub(crate) fn is_ours(&self) -> bool {
@@ -279,6 +326,7 @@ impl<V: Clone> Core<V> {
     /// Asks the kernel whether a registration's knote is still there, for nobody reports a close.
     fn has_knote(&self, index: &Index, holder: Key) -> io::Result<bool> {
         let Ok(stored) = self.knote(holder) else {
+            self.delete_added_again(index, holder);
             return Ok(false);
         };
         if !check::can_vanish(stored.filter()) {
@@ -291,25 +339,59 @@ impl<V: Clone> Core<V> {
         }
     }
 
-    /// Takes its place from a registration without a knote. Its value is handed out if that is the end of it.
-    fn pass_on(&self, index: &mut Index, holder: Key) -> Option<V> {
+    /// Deletes the knote that a registration was given again, in ignorance of its last event.
+    fn delete_added_again(&self, index: &Index, key: Key) {
         let mut slots = self.slots.lock();
-        let registered = slots.get_mut(holder)?;
-        let (change, added_again) = (registered.change, registered.added_again);
-        let (fired, detached) = (registered.knote == Knote::Fired, registered.detached);
-        if !fired {
-            registered.knote = Knote::Gone;
-        }
+        let added_again = slots.get_mut(key).filter(|it| it.added_again).map(|it| {
+            it.added_again = false;
+            it.change
+        });
         drop(slots);
-        index.knotes.remove(&place_of(&change));
-        if fired && added_again {
+        if let Some(change) = added_again {
             let _ = apply(index, &[change.delete()]);
         }
+    }
+
+    /// Takes note that a registration's place is another's: it has no knote any more.
+    fn pass_on(&self, holder: Key) {
+        let mut slots = self.slots.lock();
+        let Some(registered) = slots.get_mut(holder) else { return };
         // What fired is over when its event has had its turn.
-        match detached && !fired {
-            true => self.release(holder, Ending::Deregistered),
-            false => None,
+        if registered.knote != Knote::Fired {
+            registered.knote = Knote::Gone;
+            if registered.detached {
+                self.orphan(&mut slots, holder);
+            }
         }
+    }
+
+    fn orphan(&self, slots: &mut Slots<V>, key: Key) {
+        slots.orphan(key, &self.flights);
+        self.has_orphans.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends the detached registrations without a knote whose last event nobody can have in hand any more. With no lock
+    /// held.
+    #[inline]
+    pub(crate) fn end_orphans(&self) {
+        // Set before the waits are counted, as a wait counts itself out before it asks here: one of the two sees to it.
+        while self.has_orphans.load(Ordering::SeqCst) {
+            let ended = self.next_orphan();
+            if ended.is_none() {
+                break;
+            }
+        }
+    }
+
+    #[cold]
+    fn next_orphan(&self) -> Option<Registered<V>> {
+        let mut slots = self.slots.lock();
+        let ended = slots.next_orphan(&self.flights);
+        if ended.is_some() {
+            self.deregistrations.fetch_add(1, Ordering::Release);
+        }
+        self.has_orphans.store(slots.has_orphans(), Ordering::SeqCst);
+        ended
     }
 
     /// Puts the knote of `new` where that of a registration is; if the kernel does not like it, puts that back.

@@ -1,7 +1,9 @@
 //! Waiting: from the kernel's events to the registrations that they are of.
 
 use std::io;
+use std::iter::once_with;
 use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kq::{EventBuffer, Flags};
@@ -13,50 +15,101 @@ use crate::slots::{Knote, WAKER_UDATA};
 
 /// The memory that a batch of events is received in, allocated once.
 #[derive(Debug)]
-pub(crate) struct Buffer<E> {
+pub(crate) struct Buffer<E: Delivered> {
     /// What the kernel wrote.
     pub(crate) raw: EventBuffer,
     pub(crate) pending: Pending<E>,
+    /// The registrations of the queue that filled it last.
+    pub(crate) core: Option<Arc<Core<E::Value>>>,
 }
 
 /// The events of a batch that were not handed out yet, with their registrations.
 #[derive(Debug)]
-pub(crate) struct Pending<E> {
+pub(crate) struct Pending<E: Delivered> {
     /// The last event first, so that the next one is popped.
-    entries: Vec<E>,
+    pub(crate) entries: Vec<E>,
+    /// What else is known of each entry, and stays where it is when the entry is popped.
+    pub(crate) heads: Vec<E::Head>,
     /// The queue's count of deregistrations when the batch was looked up.
     seen: usize,
 }
 
 /// An event with the value of its registration, as one of the doors keeps it.
-pub(crate) trait Delivered {
+pub(crate) trait Delivered: Sized {
     type Value: Clone;
+    /// What an entry leaves in the buffer: the less is moved, the faster is its turn.
+    type Head: std::fmt::Debug;
 
+    fn new(event: &kq::Event, key: Key, value: Self::Value) -> Self;
     /// For the event at `index` of the batch.
-    fn new(event: &kq::Event, index: usize, key: Key, value: Self::Value) -> Self;
-    fn key(&self) -> Key;
-    /// The event, of those of the batch.
-    fn event<'a>(&'a self, events: &'a [kq::Event]) -> &'a kq::Event;
+    fn head(event: &kq::Event, index: usize, key: Key) -> Self::Head;
+    fn key(&self, head: &Self::Head) -> Key;
+    /// Whether it is the registration's last, as [`is_last`] said.
+    fn is_last(&self, head: &Self::Head) -> bool;
 }
 
 /// Whether the kernel deleted the knote with this event: its own mark, whatever was registered.
-fn is_last(event: &kq::Event) -> bool {
+pub(crate) fn is_last(event: &kq::Event) -> bool {
     event.flags().contains(Flags::ONESHOT)
+}
+
+/// The events of a batch as they are handed out, one by one.
+pub(crate) struct Turns<'a, E: Delivered> {
+    pub(crate) core: &'a Core<E::Value>,
+    entries: &'a mut Vec<E>,
+    heads: &'a [E::Head],
+    seen: usize,
 }
 
 impl<E: Delivered> Buffer<E> {
     pub(crate) fn with_capacity(capacity: usize) -> Buffer<E> {
         let raw = EventBuffer::with_capacity(capacity);
         let entries = Vec::with_capacity(raw.capacity());
-        Buffer { raw, pending: Pending { entries, seen: 0 } }
+        let heads = Vec::with_capacity(raw.capacity());
+        Buffer { raw, pending: Pending { entries, heads, seen: 0 }, core: None }
     }
 
     pub(crate) fn capacity(&self) -> usize {
         self.raw.capacity()
     }
+
+    /// Drops the events that are left, of whatever queue: a batch that was forgotten has left them all.
+    pub(crate) fn clear(&mut self) {
+        if let Some(core) = &self.core {
+            self.pending.turns(core).discard();
+        }
+        self.pending.heads.clear();
+    }
+
+    /// Empties it, to be filled by a queue.
+    fn start(&mut self, core: &Arc<Core<E::Value>>) {
+        self.clear();
+        if !self.core.as_ref().is_some_and(|last| Arc::ptr_eq(last, core)) {
+            self.core = Some(Arc::clone(core));
+        }
+    }
+}
+
+impl<E: Delivered> Drop for Buffer<E> {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 impl<E: Delivered> Pending<E> {
+    /// Whether an event's registration was not deregistered since.
+    #[inline]
+    pub(crate) fn is_current(&self, entry: &E, head: &E::Head, core: &Core<E::Value>) -> bool {
+        core.deregistrations.load(Ordering::Acquire) == self.seen || core.is_there(entry.key(head))
+    }
+
+    #[inline]
+    pub(crate) fn turns<'a>(&'a mut self, core: &'a Core<E::Value>) -> Turns<'a, E> {
+        Turns { core, entries: &mut self.entries, heads: &self.heads, seen: self.seen }
+    }
+}
+
+impl<'a, E: Delivered> Turns<'a, E> {
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -64,41 +117,37 @@ impl<E: Delivered> Pending<E> {
     /// The next event whose registration was not deregistered since. If it is the registration's last, that is over
     /// now.
     #[inline]
-    pub(crate) fn next(&mut self, events: &[kq::Event], core: &Core<E::Value>) -> Option<E> {
-        loop {
-            // Looked at where it lies: it is moved once.
-            let next = self.entries.last()?;
-            if core.is_current(next.key(), self.seen) {
-                if is_last(next.event(events)) {
-                    core.end(next.key(), Ending::Delivered);
-                }
-                return self.entries.pop();
-            }
-            self.entries.pop();
+    pub(crate) fn next(&mut self) -> Option<(E, &'a E::Head)> {
+        let entry = self.entries.pop()?;
+        let head = self.heads.get(self.entries.len())?;
+        if self.core.deregistrations.load(Ordering::Acquire) == self.seen && !entry.is_last(head) {
+            return Some((entry, head));
         }
+        self.next_of_changed(entry, head)
     }
 
-    /// The events, first one first.
-    pub(crate) fn iter(&self) -> std::iter::Rev<std::slice::Iter<'_, E>> {
-        self.entries.iter().rev()
-    }
-
-    /// Whether an event's registration was not deregistered since.
-    pub(crate) fn is_current(&self, delivered: &E, core: &Core<E::Value>) -> bool {
-        core.is_current(delivered.key(), self.seen)
+    /// `next`, which is `entry` unless that is over: where registrations have ended, or end now.
+    #[cold]
+    fn next_of_changed(&mut self, mut entry: E, mut head: &'a E::Head) -> Option<(E, &'a E::Head)> {
+        let core = self.core;
+        while core.deregistrations.load(Ordering::Acquire) != self.seen && !core.is_there(entry.key(head)) {
+            entry = self.entries.pop()?;
+            head = self.heads.get(self.entries.len())?;
+        }
+        if entry.is_last(head) {
+            core.end(entry.key(head), Ending::Delivered);
+        }
+        Some((entry, head))
     }
 
     /// Drops the events that are left. Registrations that had their last one among them are over.
-    pub(crate) fn discard(&mut self, events: &[kq::Event], core: &Core<E::Value>) {
-        while let Some(delivered) = self.entries.pop() {
-            if is_last(delivered.event(events)) {
-                core.end(delivered.key(), Ending::Delivered);
+    #[inline]
+    pub(crate) fn discard(&mut self) {
+        for (entry, head) in self.entries.iter().zip(self.heads) {
+            if entry.is_last(head) {
+                self.core.end(entry.key(head), Ending::Delivered);
             }
         }
-    }
-
-    /// Drops the events that are left, of whatever queue.
-    pub(crate) fn forget(&mut self) {
         self.entries.clear();
     }
 }
@@ -107,7 +156,7 @@ impl<V: Clone> Core<V> {
     /// Waits until there are events of registrations, the waker wakes, or the time is up; the last two leave the buffer
     /// empty.
     pub(crate) fn wait<E: Delivered<Value = V>>(
-        &self,
+        self: &Arc<Self>,
         queue: &kq::Kqueue,
         buffer: &mut Buffer<E>,
         timeout: Option<Duration>,
@@ -116,28 +165,21 @@ impl<V: Clone> Core<V> {
         if !self.is_ours() {
             return Err(error(libc::EBADF));
         }
-        // What a batch that was forgotten has left.
-        buffer.pending.forget();
+        buffer.start(self);
         let deadline = match timeout {
             Some(time) if !time.is_zero() => Instant::now().checked_add(time),
             _ => None,
         };
         let mut left = timeout;
         loop {
-            let flight = self.flights.begin();
-            match queue.wait(&mut buffer.raw, left) {
-                Ok([]) => return Ok(()),
-                Ok(events) => {
-                    let woken = self.look_up(events, &mut buffer.pending);
-                    if woken || buffer.pending.len() > 0 {
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                Err(error) => return Err(error),
+            let outcome = self.receive(queue, buffer, left);
+            self.end_orphans();
+            match outcome {
+                Ok(Received::Something | Received::Nothing) => return Ok(()),
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                // A signal came, or events of registrations that are over: the time goes on.
+                Ok(Received::Strangers) | Err(_) => (),
             }
-            drop(flight);
-            // A signal came, or events of registrations that are over: the time goes on.
             match deadline {
                 Some(deadline) => {
                     let rest = deadline.saturating_duration_since(Instant::now());
@@ -149,6 +191,25 @@ impl<V: Clone> Core<V> {
                 None if timeout.is_some_and(|time| time.is_zero()) => return Ok(()),
                 None => (),
             }
+        }
+    }
+
+    /// Asks the kernel once, and looks up what it tells.
+    fn receive<E: Delivered<Value = V>>(
+        &self,
+        queue: &kq::Kqueue,
+        buffer: &mut Buffer<E>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Received> {
+        let _flight = self.flights.begin();
+        let events = queue.wait(&mut buffer.raw, timeout)?;
+        if events.is_empty() {
+            return Ok(Received::Nothing);
+        }
+        let woken = self.look_up(events, &mut buffer.pending);
+        match buffer.pending.entries.is_empty() && !woken {
+            true => Ok(Received::Strangers),
+            false => Ok(Received::Something),
         }
     }
 
@@ -168,9 +229,21 @@ impl<V: Clone> Core<V> {
             if is_last(event) {
                 registered.knote = Knote::Fired;
             }
-            pending.entries.push(E::new(event, index, key, registered.value.clone()));
+            // `once_with` has an entry made where it is to be: a copy of what was written piece by piece stalls.
+            pending.entries.extend(once_with(|| E::new(event, key, registered.value.clone())));
+            pending.heads.extend(once_with(|| E::head(event, index, key)));
         }
         pending.seen = self.deregistrations.load(Ordering::Acquire);
         woken
     }
+}
+
+/// What a call brought.
+enum Received {
+    /// Events of registrations, or a wake.
+    Something,
+    /// The time is up.
+    Nothing,
+    /// Events that are of no registration, any more or at all.
+    Strangers,
 }

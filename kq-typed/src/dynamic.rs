@@ -304,7 +304,7 @@ impl Kqueue {
     /// # Errors
     /// As [`await_events`](Kqueue::await_events).
     pub fn await_events_into(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        self.handle.wait(events.fill(&self.handle.core), timeout)
+        self.handle.wait(events.buffer(), timeout)
     }
 
     /// The queue's waker, which ends another thread's wait.

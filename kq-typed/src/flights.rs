@@ -1,4 +1,4 @@
-//! `Flights`: which waits are under way, so that a used-up generation can rest until all of them have ended.
+//! `Flights`: which waits are under way, so that what they may still speak of can rest until all of them have ended.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// only decides where new waits are counted, so that the other counter does get to zero while threads keep waiting.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
-    phase: AtomicUsize,
-    waits: [AtomicUsize; 2],
+    /// How many phases have ended.
+    turns: AtomicUsize,
+    even: AtomicUsize,
+    odd: AtomicUsize,
 }
 
 /// A wait that is under way; over when dropped.
@@ -25,21 +27,32 @@ pub(crate) struct Flight<'a> {
 impl Flights {
     /// Counts a wait in.
     pub(crate) fn begin(&self) -> Flight<'_> {
-        let counter = &self.waits[self.phase.load(Ordering::SeqCst)];
+        let counter = self.counter(self.turns.load(Ordering::SeqCst));
         counter.fetch_add(1, Ordering::SeqCst);
         Flight { counter }
     }
 
-    /// Whether no wait of the phase before this one is under way.
-    pub(crate) fn last_phase_is_over(&self) -> bool {
-        let last = 1 - self.phase.load(Ordering::SeqCst);
-        self.waits[last].load(Ordering::SeqCst) == 0
+    fn counter(&self, phase: usize) -> &AtomicUsize {
+        match phase % 2 {
+            0 => &self.even,
+            _ => &self.odd,
+        }
     }
 
-    /// Starts the next phase. By one thread at a time, and only when the last phase is over.
-    pub(crate) fn turn(&self) {
-        let phase = self.phase.load(Ordering::SeqCst);
-        self.phase.store(1 - phase, Ordering::SeqCst);
+    /// Starts the next phase, unless a wait of the phase before this one is under way. By one thread at a time.
+    pub(crate) fn turn(&self) -> bool {
+        let phase = self.turns.load(Ordering::SeqCst);
+        let last = phase.wrapping_sub(1);
+        let is_over = self.counter(last).load(Ordering::SeqCst) == 0;
+        if is_over {
+            self.turns.store(phase.wrapping_add(1), Ordering::SeqCst);
+        }
+        is_over
+    }
+
+    /// How many phases have ended.
+    pub(crate) fn turns(&self) -> usize {
+        self.turns.load(Ordering::SeqCst)
     }
 }
 

@@ -133,6 +133,17 @@
 //! | kernel memory | all | ENOMEM |
 
 #![forbid(unsafe_code)]
+// What a caller or a kernel hands over neither panics nor is cut off.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -147,6 +158,9 @@ mod handle;
 mod index;
 mod into_shared;
 mod key;
+#[cfg(all(test, loom))]
+mod models;
+mod orphans;
 mod queue;
 mod ready;
 mod registration;

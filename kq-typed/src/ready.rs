@@ -8,14 +8,14 @@ use kq::Change;
 use parking_lot::Mutex;
 
 use crate::core::{Core, Ending};
-use crate::deliver::{Buffer, Delivered, Pending};
+use crate::deliver::{is_last, Buffer, Delivered, Turns};
 use crate::key::Key;
 
 /// Room for the events of a wait, allocated once; from [`Queue::events`](crate::Queue::events).
 ///
 /// One thread uses it at a time. Any queue of the same `T` can fill it.
 pub struct ReadyBuffer<T> {
-    pub(crate) buffer: Buffer<Entry<T>>,
+    pub(crate) buffer: Buffer<Arc<Mutex<T>>>,
 }
 
 impl<T> ReadyBuffer<T> {
@@ -44,9 +44,8 @@ impl<T> fmt::Debug for ReadyBuffer<T> {
 /// its knote.
 #[must_use = "the events of a batch are gone when it is dropped"]
 pub struct Batch<'a, T> {
-    pub(crate) core: &'a Core<Arc<Mutex<T>>>,
     pub(crate) events: &'a [kq::Event],
-    pub(crate) pending: &'a mut Pending<Entry<T>>,
+    pub(crate) turns: Turns<'a, Arc<Mutex<T>>>,
 }
 
 impl<'a, T> Iterator for Batch<'a, T> {
@@ -54,13 +53,13 @@ impl<'a, T> Iterator for Batch<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Ready<'a, T>> {
-        let entry = self.pending.next(self.events, self.core)?;
-        let event = &self.events[entry.index];
-        Some(Ready { core: self.core, event, key: entry.key, value: entry.value })
+        let (value, head) = self.turns.next()?;
+        let event = self.events.get(head.index)?;
+        Some(Ready { core: self.turns.core, event, head, value })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.pending.len()))
+        (0, Some(self.turns.len()))
     }
 }
 
@@ -68,13 +67,13 @@ impl<T> std::iter::FusedIterator for Batch<'_, T> {}
 
 impl<T> Drop for Batch<'_, T> {
     fn drop(&mut self) {
-        self.pending.discard(self.events, self.core);
+        self.turns.discard();
     }
 }
 
 impl<T> fmt::Debug for Batch<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("left", &self.pending.len()).finish_non_exhaustive()
+        f.debug_struct("Batch").field("left", &self.turns.len()).finish_non_exhaustive()
     }
 }
 
@@ -100,34 +99,41 @@ impl<T> fmt::Debug for Batch<'_, T> {
 pub struct Ready<'a, T> {
     core: &'a Core<Arc<Mutex<T>>>,
     event: &'a kq::Event,
-    key: Key,
+    head: &'a Head,
     value: Arc<Mutex<T>>,
 }
 
-/// An event as it is kept until its turn.
-pub(crate) struct Entry<T> {
-    value: Arc<Mutex<T>>,
+/// What is known of an event beside its value until its turn.
+#[derive(Debug)]
+pub(crate) struct Head {
     key: Key,
     /// Which of the batch's events it is.
     index: usize,
+    is_last: bool,
 }
 
-impl<T> Delivered for Entry<T> {
+impl<T> Delivered for Arc<Mutex<T>> {
     type Value = Arc<Mutex<T>>;
+    type Head = Head;
 
     #[inline]
-    fn new(_: &kq::Event, index: usize, key: Key, value: Arc<Mutex<T>>) -> Entry<T> {
-        Entry { value, key, index }
+    fn new(_: &kq::Event, _: Key, value: Arc<Mutex<T>>) -> Arc<Mutex<T>> {
+        value
     }
 
     #[inline]
-    fn key(&self) -> Key {
-        self.key
+    fn head(event: &kq::Event, index: usize, key: Key) -> Head {
+        Head { key, index, is_last: is_last(event) }
     }
 
     #[inline]
-    fn event<'a>(&'a self, events: &'a [kq::Event]) -> &'a kq::Event {
-        &events[self.index]
+    fn key(&self, head: &Head) -> Key {
+        head.key
+    }
+
+    #[inline]
+    fn is_last(&self, head: &Head) -> bool {
+        head.is_last
     }
 }
 
@@ -145,12 +151,12 @@ impl<T> Ready<'_, T> {
     /// The registration's key. It names nothing any more if this was the registration's last event (a one-shot's, a
     /// process's exit).
     pub fn id(&self) -> Key {
-        self.key
+        self.head.key
     }
 
     /// Ends the registration, whoever owns it, and gives the value.
     pub fn deregister(self) -> Arc<Mutex<T>> {
-        self.core.end(self.key, Ending::Deregistered);
+        self.core.end(self.head.key, Ending::Deregistered);
         self.value
     }
 
@@ -159,7 +165,7 @@ impl<T> Ready<'_, T> {
     /// # Errors
     /// As there; ENOENT also if the registration is over.
     pub fn modify(&self, change: Change) -> io::Result<()> {
-        self.core.modify(self.key, change)
+        self.core.modify(self.head.key, change)
     }
 
     /// [`Registration::enable`](crate::Registration::enable) for the registration that the event is of: the next event
@@ -168,7 +174,7 @@ impl<T> Ready<'_, T> {
     /// # Errors
     /// As there; ENOENT also if the registration is over.
     pub fn enable(&self) -> io::Result<()> {
-        self.core.switch(self.key, true)
+        self.core.switch(self.head.key, true)
     }
 
     /// [`Registration::disable`](crate::Registration::disable) for the registration that the event is of.
@@ -176,7 +182,7 @@ impl<T> Ready<'_, T> {
     /// # Errors
     /// As there; ENOENT also if the registration is over.
     pub fn disable(&self) -> io::Result<()> {
-        self.core.switch(self.key, false)
+        self.core.switch(self.head.key, false)
     }
 }
 

@@ -7,12 +7,14 @@ use kq::{Change, Event, Filter};
 
 use crate::flights::Flights;
 use crate::key::Key;
+use crate::orphans::Orphans;
 
 /// How udata divides into the index of a slot (the low bits) and its generation (above them).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Split {
-    index_bits: u32,
-    generation_bits: u32,
+    /// The first generation, and what the next one adds: a slot's udata is never below it.
+    first_generation: usize,
+    last_generation: usize,
 }
 
 impl Split {
@@ -29,25 +31,21 @@ impl Split {
     pub(crate) const fn new(index_bits: u32, generation_bits: u32) -> Split {
         assert!(index_bits + generation_bits <= usize::BITS);
         assert!(index_bits >= 1 && generation_bits >= 1);
-        Split { index_bits, generation_bits }
-    }
-
-    /// The first generation, and what the next one adds: a slot's udata is never below it.
-    const fn first_generation(self) -> usize {
-        1 << self.index_bits
+        let last_generation = (usize::MAX >> (usize::BITS - generation_bits)) << index_bits;
+        Split { first_generation: 1 << index_bits, last_generation }
     }
 
     const fn index(self, udata: usize) -> usize {
-        udata & (self.first_generation() - 1)
+        udata & (self.first_generation - 1)
     }
 
     const fn is_last_generation(self, udata: usize) -> bool {
-        (udata >> self.index_bits) + 1 == 1 << self.generation_bits
+        udata & !(self.first_generation - 1) == self.last_generation
     }
 
     /// How many slots have an index, apart from the one that ends a list.
     fn most_slots(self) -> usize {
-        self.first_generation().min(List::END as usize)
+        self.first_generation.min(List::END as usize)
     }
 }
 
@@ -128,11 +126,20 @@ pub(crate) struct Slots<V> {
     resting: List,
     /// Those from before it, which may be used again when the waits of the last phase have ended.
     leaving: List,
+    orphans: Orphans,
 }
 
 impl<V> Slots<V> {
     pub(crate) fn new(queue: u32, split: Split) -> Slots<V> {
-        Slots { queue, split, slots: Vec::new(), free: List::EMPTY, resting: List::EMPTY, leaving: List::EMPTY }
+        Slots {
+            queue,
+            split,
+            slots: Vec::new(),
+            free: List::EMPTY,
+            resting: List::EMPTY,
+            leaving: List::EMPTY,
+            orphans: Orphans::default(),
+        }
     }
 
     /// Takes a slot for a value, and for the knote that `change` adds: its udata is in the change that is returned.
@@ -145,49 +152,86 @@ impl<V> Slots<V> {
         detached: bool,
         flights: &Flights,
     ) -> Result<(Key, Change), V> {
-        let Some(index) = self.vacant(flights) else {
+        let Some((index, slot)) = self.vacant(flights) else {
             return Err(value);
         };
-        let slot = &mut self.slots[index as usize];
         let change = change.udata(slot.udata);
         slot.content = Content::Taken(Registered { value, change, knote: Knote::There, detached, added_again: false });
         Ok((Key { serial: slot.serial, queue: self.queue, slot: index }, change))
     }
 
     /// A slot that is in no list.
-    fn vacant(&mut self, flights: &Flights) -> Option<u32> {
+    fn vacant(&mut self, flights: &Flights) -> Option<(u32, &mut Slot<V>)> {
         if self.free.is_empty() {
             self.end_rests(flights);
         }
-        if let Some(index) = pop(&mut self.slots, &mut self.free) {
-            return Some(index);
-        }
+        let index = match pop(&mut self.slots, &mut self.free) {
+            Some(index) => index,
+            None => self.grow()?,
+        };
+        Some((index, self.slots.get_mut(index as usize)?))
+    }
+
+    /// A slot more.
+    fn grow(&mut self) -> Option<u32> {
         let index = self.slots.len();
         if index >= self.split.most_slots() {
             return None;
         }
-        self.slots.push(Slot {
-            udata: self.split.first_generation() | index,
-            serial: 0,
-            content: Content::Vacant { next: List::END },
-        });
-        Some(index as u32)
+        let number = u32::try_from(index).ok()?;
+        let udata = self.split.first_generation | index;
+        self.slots.push(Slot { udata, serial: 0, content: Content::Vacant { next: List::END } });
+        Some(number)
     }
 
     /// Lets slots start from their first generation again, if no wait can still hold an event of an old one.
     fn end_rests(&mut self, flights: &Flights) {
         // Twice: with no wait under way at all, those that rest since the last turn may go too.
         for _ in 0..2 {
-            if self.leaving.is_empty() && self.resting.is_empty() || !flights.last_phase_is_over() {
+            if self.leaving.is_empty() && self.resting.is_empty() || !self.turn(flights) {
                 return;
             }
-            while let Some(index) = pop(&mut self.slots, &mut self.leaving) {
-                self.slots[index as usize].udata = self.split.first_generation() | index as usize;
-                push(&mut self.slots, &mut self.free, index);
-            }
-            self.leaving = std::mem::replace(&mut self.resting, List::EMPTY);
-            flights.turn();
         }
+    }
+
+    /// Starts the next phase of the waits, if the last one is over, and so are the rests of its time.
+    fn turn(&mut self, flights: &Flights) -> bool {
+        if !flights.turn() {
+            return false;
+        }
+        while let Some(index) = pop(&mut self.slots, &mut self.leaving) {
+            if let Some(slot) = self.slots.get_mut(index as usize) {
+                slot.udata = self.split.first_generation | index as usize;
+            }
+            push(&mut self.slots, &mut self.free, index);
+        }
+        self.leaving = std::mem::replace(&mut self.resting, List::EMPTY);
+        true
+    }
+
+    /// Leaves a detached registration without a knote to itself until the waits that are under way have ended.
+    pub(crate) fn orphan(&mut self, key: Key, flights: &Flights) {
+        self.orphans.push(key, flights);
+    }
+
+    /// Ends an orphan whose time is over, and gives it.
+    pub(crate) fn next_orphan(&mut self, flights: &Flights) -> Option<Registered<V>> {
+        loop {
+            let mut over = self.orphans.pop_over(flights);
+            while over.is_none() && !self.orphans.is_empty() && self.turn(flights) {
+                over = self.orphans.pop_over(flights);
+            }
+            let key = over?;
+            // With its last event in a batch it is over when that has had its turn.
+            if self.get(key).is_some_and(|it| it.knote == Knote::Gone) {
+                return self.remove(key);
+            }
+        }
+    }
+
+    /// Whether there are registrations that wait for their end.
+    pub(crate) fn has_orphans(&self) -> bool {
+        !self.orphans.is_empty()
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&Registered<V>> {
@@ -200,7 +244,7 @@ impl<V> Slots<V> {
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Registered<V>> {
         self.get(key)?;
-        match &mut self.slots[key.slot as usize].content {
+        match &mut self.slots.get_mut(key.slot as usize)?.content {
             Content::Taken(registered) => Some(registered),
             Content::Vacant { .. } => None,
         }
@@ -219,12 +263,12 @@ impl<V> Slots<V> {
 
     /// The registration whose knote carries this udata.
     #[inline(always)]
-    fn of_udata(&mut self, udata: usize) -> Option<(Key, &mut Registered<V>)> {
+    #[allow(clippy::cast_possible_truncation)] // the index of a slot fits, see `grow`
+    pub(crate) fn of_udata(&mut self, udata: usize) -> Option<(Key, &mut Registered<V>)> {
         let index = self.split.index(udata);
         let slot = self.slots.get_mut(index).filter(|slot| slot.udata == udata)?;
-        let key = Key { serial: slot.serial, queue: self.queue, slot: index as u32 };
         match &mut slot.content {
-            Content::Taken(it) => Some((key, it)),
+            Content::Taken(it) => Some((Key { serial: slot.serial, queue: self.queue, slot: index as u32 }, it)),
             Content::Vacant { .. } => None,
         }
     }
@@ -232,7 +276,7 @@ impl<V> Slots<V> {
     /// Ends a registration: its key, and the udata of its knote, name nothing from now on.
     pub(crate) fn remove(&mut self, key: Key) -> Option<Registered<V>> {
         self.get(key)?;
-        let slot = &mut self.slots[key.slot as usize];
+        let slot = self.slots.get_mut(key.slot as usize)?;
         let vacant = Content::Vacant { next: List::END };
         let Content::Taken(registered) = std::mem::replace(&mut slot.content, vacant) else {
             return None;
@@ -241,7 +285,7 @@ impl<V> Slots<V> {
         if self.split.is_last_generation(slot.udata) {
             push(&mut self.slots, &mut self.resting, key.slot);
         } else {
-            slot.udata += self.split.first_generation();
+            slot.udata += self.split.first_generation;
             push(&mut self.slots, &mut self.free, key.slot);
         }
         Some(registered)
@@ -259,8 +303,10 @@ impl<V> Slots<V> {
 }
 
 fn push<V>(slots: &mut [Slot<V>], list: &mut List, index: u32) {
-    slots[index as usize].content = Content::Vacant { next: list.first };
-    list.first = index;
+    if let Some(slot) = slots.get_mut(index as usize) {
+        slot.content = Content::Vacant { next: list.first };
+        list.first = index;
+    }
 }
 
 fn pop<V>(slots: &mut [Slot<V>], list: &mut List) -> Option<u32> {
@@ -405,65 +451,5 @@ mod tests {
         slots.remove(keys[2]);
         assert_eq!(slots.clear(), [0, 1, 3, 4]);
         assert!(keys.iter().all(|key| slots.get(*key).is_none()));
-    }
-}
-
-/// Every way that a registering and a waiting thread can get between each other, tried by loom:
-/// `RUSTFLAGS="--cfg loom" cargo test -p kq-typed --lib --release models`.
-#[cfg(all(test, loom))]
-mod models {
-    use super::*;
-    use loom::sync::{Arc, Mutex};
-    use loom::thread;
-
-    /// The one knote of a kernel: its udata, and which registration made it.
-    type Kernel = Mutex<Option<(usize, u32)>>;
-
-    /// Slots come round after one generation, so a key lives again as soon as it may.
-    fn model(waiters: usize, rounds: u32) {
-        let mut builder = loom::model::Builder::new();
-        // As many switches from one thread to another where neither waits; without a bound it takes hours.
-        builder.preemption_bound = Some(3);
-        builder.check(move || {
-            let slots = Arc::new(Mutex::new(Slots::new(0, Split::new(1, 1))));
-            let flights = Arc::new(Flights::default());
-            let kernel: Arc<Kernel> = Arc::default();
-            let threads: Vec<_> = (0..waiters)
-                .map(|_| {
-                    let (slots, flights, kernel) = (slots.clone(), flights.clone(), kernel.clone());
-                    thread::spawn(move || {
-                        let _flight = flights.begin();
-                        let event = *kernel.lock().unwrap();
-                        let Some((udata, maker)) = event else { return };
-                        if let Some((_, registered)) = slots.lock().unwrap().of_udata(udata) {
-                            assert_eq!(registered.value, maker, "the value of another registration");
-                        }
-                    })
-                })
-                .collect();
-            for round in 0..rounds {
-                let inserted = slots.lock().unwrap().insert(round, Change::signal(1), false, &flights);
-                // All slots rest while a wait is under way.
-                let Ok((key, change)) = inserted else { continue };
-                *kernel.lock().unwrap() = Some((change.get_udata(), round));
-                *kernel.lock().unwrap() = None;
-                slots.lock().unwrap().remove(key).unwrap();
-            }
-            for thread in threads {
-                thread.join().unwrap();
-            }
-            // Whatever happened, no slot is lost.
-            assert!(slots.lock().unwrap().insert(99, Change::signal(1), false, &flights).is_ok());
-        });
-    }
-
-    #[test]
-    fn an_event_under_way_never_meets_a_key_that_lives_again() {
-        model(1, 4);
-    }
-
-    #[test]
-    fn nor_do_two() {
-        model(2, 3);
     }
 }

@@ -109,6 +109,36 @@ fn a_batch_that_is_forgotten_is_cleared_by_the_next_wait() {
 }
 
 #[test]
+fn a_forgotten_batch_kept_its_detached_one_shots() {
+    let drops = Drops::default();
+    let queue = Queue::new().unwrap();
+    let other: Queue<Counted> = Queue::new().unwrap();
+    let mut ready = queue.events(8);
+    let forget_one = |ready: &mut _| {
+        let (a, mut b) = pair();
+        b.write_all(b"x").unwrap();
+        let id = queue.register(Change::read(&a).oneshot(), drops.value()).unwrap().detach();
+        std::mem::forget(queue.wait(ready, PATIENCE).unwrap());
+        assert!(queue.get(id).is_some());
+        id
+    };
+    // The next wait with the buffer ends it, on whatever queue,
+    let id = forget_one(&mut ready);
+    assert_eq!(queue.wait(&mut ready, NOW).unwrap().count(), 0);
+    assert!(queue.get(id).is_none());
+    assert_eq!(drops.count(), 1);
+    let id = forget_one(&mut ready);
+    assert_eq!(other.wait(&mut ready, NOW).unwrap().count(), 0);
+    assert!(queue.get(id).is_none());
+    assert_eq!(drops.count(), 2);
+    // or else the end of the buffer.
+    let id = forget_one(&mut ready);
+    drop(ready);
+    assert!(queue.get(id).is_none());
+    assert_eq!(drops.count(), 3);
+}
+
+#[test]
 fn a_one_shot_is_over_when_its_event_is_handed_out() {
     let (a, mut b) = pair();
     b.write_all(b"x").unwrap();

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use kq_typed::kq::Change;
+use kq_typed::kq::{Change, Filter, Flags};
 use kq_typed::Queue;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -125,6 +125,36 @@ fn a_closed_number_fails_and_leaves_nothing() {
     assert!(errno(old.enable()).is_some());
     drop(old);
     assert_eq!(drops.count(), 2);
+}
+
+#[test]
+fn a_refused_registration_ended_a_detached_one_whose_descriptor_was_closed() {
+    let drops = Drops::default();
+    let queue = Queue::new().unwrap();
+    let (a, b) = pair();
+    // SAFETY: duplicates an open descriptor; high enough that no other test gets the number.
+    let number = unsafe { libc::fcntl(a.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 210) };
+    assert!(number >= 210);
+    let change = Change::new(number as usize, Filter::READ, Flags::ADD);
+    let old = queue.register(change, drops.value()).unwrap().detach();
+    // SAFETY: nobody else owns the number.
+    assert_eq!(unsafe { libc::close(number) }, 0);
+    for _ in 0..3 {
+        assert_eq!(errno(queue.register(change, drops.value())), Some(libc::EBADF));
+    }
+    // Only those that were refused are gone.
+    assert_eq!(drops.count(), 3);
+    assert!(queue.get(old).is_some());
+    // When the number is another file's, its registration ends the old one.
+    // SAFETY: `b` is open, and nobody else owns the number.
+    assert_eq!(unsafe { libc::dup2(b.as_raw_fd(), number) }, number);
+    let new = queue.register(change, drops.value()).unwrap();
+    assert_eq!(drops.count(), 4);
+    assert!(queue.get(old).is_none());
+    drop(new);
+    assert_eq!(drops.count(), 5);
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::close(number) }, 0);
 }
 
 #[test]

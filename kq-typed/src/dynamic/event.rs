@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
-use crate::deliver::Delivered;
+use crate::deliver::{is_last, Delivered};
 use crate::dynamic::udata::Udata;
 use crate::dynamic::{EventFilter, EventFlags};
 use crate::key::Key;
@@ -20,17 +20,24 @@ pub struct Event {
 
 impl Delivered for Event {
     type Value = Udata;
+    type Head = ();
 
-    fn new(event: &kq::Event, _: usize, key: Key, udata: Udata) -> Event {
+    #[inline]
+    fn new(event: &kq::Event, key: Key, udata: Udata) -> Event {
         Event { raw: *event, key, udata }
     }
 
-    fn key(&self) -> Key {
+    #[inline]
+    fn head(_: &kq::Event, _: usize, _: Key) {}
+
+    #[inline]
+    fn key(&self, _: &()) -> Key {
         self.key
     }
 
-    fn event<'a>(&'a self, _: &'a [kq::Event]) -> &'a kq::Event {
-        &self.raw
+    #[inline]
+    fn is_last(&self, _: &()) -> bool {
+        is_last(&self.raw)
     }
 }
 

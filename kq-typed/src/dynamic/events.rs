@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::core::Core;
-use crate::deliver::Buffer;
+use crate::deliver::{Buffer, Pending};
 use crate::dynamic::udata::Udata;
 use crate::dynamic::Event;
 
@@ -30,8 +30,6 @@ pub(crate) struct Pool {
 pub struct Events {
     /// There until the collection is dropped.
     buffer: Option<Buffer<Event>>,
-    /// The queue that filled it.
-    core: Option<Arc<Core<Udata>>>,
     /// Where the memory goes back to.
     pool: Option<Arc<Pool>>,
 }
@@ -40,37 +38,23 @@ impl Events {
     /// An empty collection for up to `capacity` events of a wait (at least one), for
     /// [`Kqueue::await_events_into`](crate::Kqueue::await_events_into).
     pub fn with_capacity(capacity: usize) -> Events {
-        Events { buffer: Some(Buffer::with_capacity(capacity)), core: None, pool: None }
+        Events { buffer: Some(Buffer::with_capacity(capacity)), pool: None }
     }
 
     /// One with the pool's memory.
     pub(crate) fn lent(pool: &Arc<Pool>, capacity: usize) -> Events {
         let buffer = pool.buffers.lock().pop();
-        Events {
-            buffer: Some(buffer.unwrap_or_else(|| Buffer::with_capacity(capacity))),
-            core: None,
-            pool: Some(Arc::clone(pool)),
-        }
+        Events { buffer: Some(buffer.unwrap_or_else(|| Buffer::with_capacity(capacity))), pool: Some(Arc::clone(pool)) }
     }
 
-    /// The empty buffer, to be filled by a queue.
-    pub(crate) fn fill(&mut self, core: &Arc<Core<Udata>>) -> &mut Buffer<Event> {
-        self.clear();
-        if !self.core.as_ref().is_some_and(|last| Arc::ptr_eq(last, core)) {
-            self.core = Some(Arc::clone(core));
-        }
+    /// The memory, to be filled by a queue.
+    pub(crate) fn buffer(&mut self) -> &mut Buffer<Event> {
         self.buffer.get_or_insert_with(|| Buffer::with_capacity(1))
-    }
-
-    fn clear(&mut self) {
-        if let (Some(buffer), Some(core)) = (&mut self.buffer, &self.core) {
-            buffer.pending.discard(&[], core);
-        }
     }
 
     /// How many events there are, with those whose registration was deregistered meanwhile.
     pub fn len(&self) -> usize {
-        self.buffer.as_ref().map_or(0, |buffer| buffer.pending.len())
+        self.buffer.as_ref().map_or(0, |buffer| buffer.pending.entries.len())
     }
 
     /// Whether there are none: the time was up, or a waker woke.
@@ -86,12 +70,14 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        self.clear();
-        if let (Some(buffer), Some(pool)) = (self.buffer.take(), &self.pool) {
-            let mut buffers = pool.buffers.lock();
-            if buffers.len() < KEPT {
-                buffers.push(buffer);
-            }
+        let (Some(mut buffer), Some(pool)) = (self.buffer.take(), &self.pool) else {
+            return;
+        };
+        // Values are dropped here, before the pool is locked.
+        buffer.clear();
+        let mut buffers = pool.buffers.lock();
+        if buffers.len() < KEPT {
+            buffers.push(buffer);
         }
     }
 }
@@ -124,7 +110,11 @@ impl<'a> IntoIterator for &'a Events {
 impl Events {
     /// The events by reference, those left out whose registration was deregistered meanwhile.
     pub fn iter(&self) -> EventsIter<'_> {
-        EventsIter { events: self, left: self.buffer.as_ref().map(|buffer| buffer.pending.iter()) }
+        let filled = self.buffer.as_ref().and_then(|buffer| {
+            let core = buffer.core.as_deref()?;
+            Some(Filled { pending: &buffer.pending, core, left: buffer.pending.entries.iter().rev() })
+        });
+        EventsIter { filled }
     }
 }
 
@@ -137,8 +127,9 @@ impl Iterator for EventsIntoIter {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        let (buffer, core) = (self.events.buffer.as_mut()?, self.events.core.as_ref()?);
-        buffer.pending.next(&[], core)
+        let buffer = self.events.buffer.as_mut()?;
+        let (event, ()) = buffer.pending.turns(buffer.core.as_deref()?).next()?;
+        Some(event)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -157,20 +148,28 @@ impl fmt::Debug for EventsIntoIter {
 /// The events of a collection by reference.
 #[derive(Clone)]
 pub struct EventsIter<'a> {
-    events: &'a Events,
-    left: Option<std::iter::Rev<std::slice::Iter<'a, Event>>>,
+    filled: Option<Filled<'a>>,
+}
+
+/// What a queue has filled a collection with.
+#[derive(Clone)]
+struct Filled<'a> {
+    pending: &'a Pending<Event>,
+    core: &'a Core<Udata>,
+    left: std::iter::Rev<std::slice::Iter<'a, Event>>,
 }
 
 impl<'a> Iterator for EventsIter<'a> {
     type Item = &'a Event;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a Event> {
-        let (buffer, core) = (self.events.buffer.as_ref()?, self.events.core.as_ref()?);
-        self.left.as_mut()?.find(|event| buffer.pending.is_current(event, core))
+        let Filled { pending, core, left } = self.filled.as_mut()?;
+        left.find(|event| pending.is_current(event, &(), core))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, self.left.as_ref().and_then(|left| left.size_hint().1))
+        (0, Some(self.filled.as_ref().map_or(0, |filled| filled.left.len())))
     }
 }
 

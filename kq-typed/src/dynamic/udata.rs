@@ -7,41 +7,29 @@ use std::sync::Arc;
 /// What a registration of the dynamic door carries.
 #[derive(Clone)]
 pub(crate) struct Udata {
-    value: Option<Arc<dyn Value>>,
+    value: Option<Arc<Named<dyn Any + Send + Sync>>>,
 }
 
-trait Value: Any + Send + Sync {
-    fn as_any(&self) -> &(dyn Any + Send + Sync);
-    fn type_name(&self) -> &'static str;
-}
-
-impl<T: Any + Send + Sync> Value for T {
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self
-    }
-
-    fn type_name(&self) -> &'static str {
-        type_name::<T>()
-    }
+struct Named<V: ?Sized> {
+    type_name: &'static str,
+    value: V,
 }
 
 impl Udata {
     pub(crate) fn new<T: Any + Send + Sync>(value: Option<T>) -> Udata {
-        Udata { value: value.map(|value| Arc::new(value) as Arc<dyn Value>) }
+        let named = |value| Arc::new(Named { type_name: type_name::<T>(), value }) as Arc<Named<_>>;
+        Udata { value: value.map(named) }
     }
 
+    #[inline]
     pub(crate) fn get<T: Any>(&self) -> Option<&T> {
-        // Through the `Arc`: it is a `Value` itself.
-        (**self.value.as_ref()?).as_any().downcast_ref()
+        self.value.as_ref()?.value.downcast_ref()
     }
 }
 
 /// The type's name: of the value itself nothing is known.
 impl fmt::Debug for Udata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Some(value) => f.write_str((**value).type_name()),
-            None => f.write_str("none"),
-        }
+        f.write_str(self.value.as_ref().map_or("none", |named| named.type_name))
     }
 }
