@@ -93,44 +93,63 @@
 //! | `Registration` dropped or deregistered; [`Queue::deregister`], [`Ready::deregister`], [`Kqueue::deregister`] | ends at once, its events with it | when the last `Arc` goes: at once, or when the turn of the event that has it ends |
 //! | an event that is the last (one-shot; a process's exit; whatever the kernel marks EV_ONESHOT) | ends when the event is handed out, or its batch dropped; with `for event in &events`, when the collection is dropped | owned by a `Registration`: with that. Detached, or at the dynamic door: when the event's turn ends |
 //! | its descriptor closed | stays, and reports nothing | |
-//! | … and the number registered anew | owned by a `Registration`: stays, without a knote. Detached, or at the dynamic door: ends | … with it; at once |
+//! | … and the number registered anew | owned by a `Registration`: stays, without a knote. Detached: ends. At the dynamic door: is replaced, as below | … with it; at once, or if other threads wait at that time, when they have returned |
 //! | registered again at the dynamic door | ends at once, its events with it | at once, or when the last event that has it goes |
 //! | a registration is refused | was none | before `register` returns |
 //! | the queue dropped | ends | owned by a `Registration`: with that. Otherwise at once, after the queue was closed |
 //!
 //! A batch ([`Batch`], [`Events`]) releases an event's value when the event is dropped, and all that are left when it is
-//! dropped itself. Values are dropped with none of the queue's locks held: their `Drop` may use the queue.
+//! dropped itself. What a batch that was forgotten (`mem::forget`) has left in its [`ReadyBuffer`] goes with the next wait
+//! that uses the buffer, or with the buffer; a forgotten [`Events`] keeps what it owns, and the registrations whose last
+//! event it has, until those are deregistered or the queue is dropped. Values are dropped with none of the queue's locks
+//! held: their `Drop` may use the queue.
+//!
+//! A detached registration whose number is registered anew is the one case of a value that is dropped later, by the
+//! thread that returns last from a wait: the kernel does not say whether the knote went with its descriptor or with its
+//! last event, and a thread that was waiting may have that in hand. It is handed out then, with its own value. At most 256
+//! registrations stay so for the sake of threads that sleep on; beyond that the oldest ends.
+//!
+//! On Linux a regular file that is closed and opened again under its number cannot be told from the one before: the old
+//! registration goes on, and the number is refused to a newcomer with EEXIST until it has ended.
 //!
 //! # Threads
 //!
 //! | type | `Send` | `Sync` | |
 //! |---|---|---|---|
 //! | [`Queue<T>`], [`Registration<T>`], [`Ready<T>`], [`Batch<T>`], [`ReadyBuffer<T>`] | `T: Send` | `T: Send` | the value is behind a [`Mutex`] |
-//! | [`Kqueue`], [`Event`], [`Events`] | yes | yes | what is registered has to be both |
-//! | [`Key`], [`Waker`], [`Watcher`], [`EventFlags`], [`EventFilter`] | yes | yes | |
+//! | [`Kqueue`], [`Event`], [`Events`], [`EventsIter`], [`EventsIntoIter`] | yes | yes | what is registered has to be both |
+//! | [`Key`], [`Target`], [`Waker`], [`Watcher`], [`EventFlags`], [`EventFilter`] | yes | yes | |
+//!
+//! This is checked whenever the crate is compiled.
 //!
 //! Any number of threads may wait on a queue while others change it; a change reaches those that wait already. With
 //! [`dispatch`](kq::Change::dispatch) or [`oneshot`](kq::Change::oneshot) each event goes to one of them; otherwise several
 //! may get the same. [`Waker`] ends one thread's wait. Registering, modifying and deregistering take a lock that is held
 //! across the system call: they are for one thread at a time.
 //!
-//! A queue does not pass to a forked child: there, registrations and changes answer EBADF, and dropping everything touches
-//! nothing of the parent's.
+//! A queue does not pass to a forked child: there, waits, registrations and changes answer EBADF, look-ups find nothing, and
+//! dropping everything touches nothing of the parent's. (A child made by clone(2) past the C library is not known as one.)
 //!
 //! # Limits
 //!
 //! A registration that meets a limit fails with the error, and leaves nothing.
 //!
-//! | limit | systems | error |
-//! |---|---|---|
-//! | descriptors of the process (RLIMIT_NOFILE), of the system | all: the queue itself. Linux: also one for each watched process, and a few for each queue (timers, files, signals, user events) | EMFILE, ENFILE |
-//! | queues of a user (RLIMIT_KQUEUES) | FreeBSD | ENOMEM |
-//! | timers of the system (`kern.kq_calloutmax`) | FreeBSD | ENOMEM |
-//! | timers and user events of the process: 1,024 together | OpenBSD | ENOMEM |
-//! | epoll entries of a user (`fs.epoll.max_user_watches`) | Linux: descriptors and processes | ENOSPC |
-//! | inotify instances and watches of a user (`fs.inotify.max_user_instances`, `max_user_watches`) | Linux: `Vnode`, regular files | EMFILE, ENOSPC |
-//! | registrations of a queue: 2³² (Linux: 33,554,432), with pointers of 32 bits 2²⁰ | all | ENOMEM |
-//! | kernel memory | all | ENOMEM |
+//! | limit | FreeBSD | NetBSD | OpenBSD | DragonFly | Apple | Linux |
+//! |---|---|---|---|---|---|---|
+//! | descriptors of the process (RLIMIT_NOFILE): the queue | EMFILE | EMFILE | EMFILE | EMFILE | EMFILE | EMFILE |
+//! | … : a registration | | | | | | EMFILE: `Proc`, and the first of a queue's timers, files, signals, user events |
+//! | descriptors of the system: the same | ENFILE | ENFILE | ENFILE | ENFILE | ENFILE | ENFILE |
+//! | queues of a user (RLIMIT_KQUEUES) | ENOMEM | | | | | |
+//! | timers of the system | ENOMEM (`kern.kq_calloutmax`) | ENOMEM | | ENOMEM (`kern.kq_calloutmax`) | | |
+//! | timers and user events of the process, 1,024 together | | | ENOMEM | | | |
+//! | descriptors and processes watched by a user (`fs.epoll.max_user_watches`) | | | | | | ENOSPC |
+//! | queues of a user with `Vnode` or regular files (`fs.inotify.max_user_instances`) | | | | | | EMFILE |
+//! | such files of a user (`fs.inotify.max_user_watches`) | | | | | | ENOSPC |
+//! | registrations of a queue, pointers of 64 bits: 2³² | ENOMEM | ENOMEM | ENOMEM | ENOMEM | ENOMEM | ENOMEM at 33,554,432 |
+//! | … pointers of 32 bits: 2²⁰ (a key has 20 bits of slot, 12 of generation) | ENOMEM | ENOMEM | ENOMEM | ENOMEM | ENOMEM | ENOMEM |
+//! | kernel memory | ENOMEM | ENOMEM | ENOMEM | ENOMEM | ENOMEM | ENOMEM |
+//!
+//! Run into by tests are EMFILE on Linux and the end of the keys; the rest is from the systems' manual pages and sources.
 
 #![forbid(unsafe_code)]
 // What a caller or a kernel hands over neither panics nor is cut off.
@@ -149,6 +168,7 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod assertions;
 mod check;
 mod core;
 mod deliver;

@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use kq_typed::kq::Change;
-use kq_typed::Queue;
+use kq_typed::{Mutex, Queue};
 use std::fs::File;
 use std::time::Duration;
 
@@ -22,9 +22,13 @@ fn limit_descriptors(most: libc::rlim_t) -> libc::rlim_t {
     before
 }
 
+/// The limits are the whole program's: one test at a time.
+static SERIAL: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_registration_that_fails_for_want_of_descriptors() {
     child();
+    let _serial = SERIAL.lock();
     let mut process = spawn("a_registration_that_fails_for_want_of_descriptors", 0);
     let (a, b) = pair();
     let drops = Drops::default();
@@ -72,4 +76,62 @@ fn a_registration_that_fails_for_want_of_descriptors() {
     release(&mut process);
     process.wait().unwrap();
     assert_eq!(queue.wait(&mut queue.events(8), NOW).unwrap().count(), 0);
+}
+
+/// OpenBSD has 1,024 of them and of timers for a process; elsewhere memory is the limit.
+#[cfg(has_user)]
+#[test]
+fn a_registration_that_fails_for_want_of_user_events() {
+    let _serial = SERIAL.lock();
+    let drops = Drops::default();
+    let queue = Queue::new().unwrap();
+    let mut registered = Vec::new();
+    let mut refused = None;
+    for ident in 0..3_000 {
+        match queue.register(Change::user(ident).clear(), drops.value()) {
+            Ok(registration) => registered.push(registration),
+            Err(error) => {
+                refused = Some((ident, error));
+                break;
+            }
+        }
+    }
+    if let Some((ident, error)) = refused {
+        assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+        assert_eq!(drops.count(), 1);
+        // With one fewer there is room for it: nothing of it was left.
+        registered.pop();
+        registered.push(queue.register(Change::user(ident).clear(), drops.value()).unwrap());
+    }
+    for registration in [registered.first(), registered.last()].into_iter().flatten() {
+        registration.trigger().unwrap();
+        let mut ready = queue.events(8);
+        let ids: Vec<_> = queue.wait(&mut ready, PATIENCE).unwrap().map(|event| event.id()).collect();
+        assert_eq!(ids, [registration.id()]);
+    }
+    let before = drops.count();
+    let count = registered.len();
+    drop(registered);
+    assert_eq!(drops.count(), before + count);
+}
+
+/// FreeBSD counts a user's queues, and takes a limit of 0 for none.
+#[cfg(target_os = "freebsd")]
+#[test]
+fn a_queue_beyond_the_users_limit() {
+    let _serial = SERIAL.lock();
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for the call's write.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_KQUEUES, &mut limit) }, 0);
+    let before = limit.rlim_cur;
+    limit.rlim_cur = 1;
+    // SAFETY: `limit` is valid for the call's read.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_KQUEUES, &limit) }, 0);
+    let queues = [Queue::<()>::new(), Queue::new()];
+    limit.rlim_cur = before;
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_KQUEUES, &limit) }, 0);
+    let [_, second] = queues;
+    assert_eq!(second.unwrap_err().raw_os_error(), Some(libc::ENOMEM));
+    assert!(Queue::<()>::new().is_ok());
 }

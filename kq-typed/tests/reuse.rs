@@ -3,8 +3,9 @@
 mod common;
 
 use common::*;
-use kq_typed::kq::{Change, Filter, Flags};
+use kq_typed::kq::{Change, Filter, Flags, VnodeEvents};
 use kq_typed::Queue;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
@@ -125,6 +126,31 @@ fn a_closed_number_fails_and_leaves_nothing() {
     assert!(errno(old.enable()).is_some());
     drop(old);
     assert_eq!(drops.count(), 2);
+}
+
+/// Linux has nothing by which to tell; other systems drop the knote with its descriptor.
+#[test]
+fn a_file_that_is_opened_again_under_its_number() {
+    let path = std::env::temp_dir().join(format!("kq-typed-reuse-{}", std::process::id()));
+    let first = File::create(&path).unwrap();
+    let second = File::create(&path).unwrap();
+    let queue = Queue::new().unwrap();
+    let change = Change::vnode(&first, VnodeEvents::WRITE).clear();
+    let old = queue.register(change, "old").unwrap();
+    become_file(&first, &second);
+    let new = match queue.register(change, "new") {
+        Ok(new) => new,
+        Err(error) => {
+            assert_eq!(error.raw_os_error(), Some(libc::EEXIST));
+            old.enable().unwrap();
+            drop(old);
+            queue.register(change, "new").unwrap()
+        }
+    };
+    (&second).write_all(b"x").unwrap();
+    assert_eq!(next(&queue, PATIENCE), ["new"]);
+    drop(new);
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

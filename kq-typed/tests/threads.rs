@@ -4,35 +4,12 @@ mod common;
 
 use common::*;
 use kq_typed::kq::Change;
-use kq_typed::{
-    Batch, Event, EventFilter, EventFlags, Events, Key, Kqueue, Mutex, Queue, Ready, ReadyBuffer, Registration, Waker,
-    Watcher,
-};
-use std::cell::Cell;
+use kq_typed::{EventFilter, EventFlags, Kqueue, Mutex, Queue, Ready};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-#[test]
-fn what_can_be_sent_and_shared() {
-    fn both<T: Send + Sync>() {}
-    // `Cell` is `Send`, and no more is asked of a typed value.
-    both::<Queue<Cell<u32>>>();
-    both::<Registration<Cell<u32>>>();
-    both::<ReadyBuffer<Cell<u32>>>();
-    both::<Ready<'static, Cell<u32>>>();
-    both::<Batch<'static, Cell<u32>>>();
-    both::<Kqueue>();
-    both::<Event>();
-    both::<Events>();
-    both::<Key>();
-    both::<Waker>();
-    both::<Watcher>();
-    both::<EventFlags>();
-    both::<EventFilter>();
-}
 
 /// Waits until `done`, and fails if that takes too long.
 fn until(done: impl Fn() -> bool) {
@@ -122,6 +99,82 @@ fn one_shots_are_handed_out_once() {
         },
     );
     assert_eq!(seen.load(Ordering::SeqCst), TIMERS);
+}
+
+#[test]
+fn one_shots_that_are_registered_anew_give_each_event_to_one_thread() {
+    let queue: Queue<Job> = Queue::new().unwrap();
+    const JOBS: usize = 8;
+    const BYTES: usize = 50;
+    let (jobs, peers): (Vec<_>, Vec<_>) = (0..JOBS)
+        .map(|_| {
+            let (socket, mut peer) = pair();
+            peer.write_all(&[0; BYTES]).unwrap();
+            let job = Arc::new(Mutex::new(Job { socket, done: 0 }));
+            let change = Change::read(&job.lock().socket).oneshot();
+            queue.register(change, Arc::clone(&job)).unwrap().detach();
+            (job, peer)
+        })
+        .unzip();
+    workers(
+        &queue,
+        |event| {
+            let mut job = event.udata().try_lock().expect("no other thread is at it");
+            std::io::Read::read_exact(&mut job.socket, &mut [0]).unwrap();
+            job.done += 1;
+            if job.done < BYTES {
+                let again = Change::read(&job.socket).oneshot();
+                // Unlocked first: another thread may have the next event at once.
+                drop(job);
+                queue.register(again, Arc::clone(event.udata())).unwrap().detach();
+            }
+        },
+        || until(|| jobs.iter().all(|job| job.try_lock().is_some_and(|job| job.done == BYTES))),
+    );
+    drop(peers);
+    // Nothing is registered any more: the values are the test's alone.
+    assert!(jobs.iter().all(|job| Arc::strong_count(job) == 1));
+}
+
+#[test]
+fn dispatch_at_the_dynamic_door() {
+    let kq = Kqueue::new().unwrap();
+    const BYTES: usize = 50;
+    let jobs: Vec<_> = (0..8)
+        .map(|_| {
+            let (socket, mut peer) = pair();
+            peer.write_all(&[0; BYTES]).unwrap();
+            let job = Arc::new(Mutex::new(Job { socket, done: 0 }));
+            let flags = EventFlags::ADD | EventFlags::DISPATCH;
+            kq.register(&job.lock().socket, EventFilter::Read, flags, Some(Arc::clone(&job))).unwrap();
+            (job, peer)
+        })
+        .collect();
+    let over = AtomicBool::new(false);
+    let waker = kq.waker().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    for event in kq.await_events(PATIENCE).unwrap() {
+                        let job = event.udata::<Arc<Mutex<Job>>>().expect("what was registered");
+                        let mut job = job.try_lock().expect("no other thread is at it");
+                        std::io::Read::read_exact(&mut job.socket, &mut [0]).unwrap();
+                        job.done += 1;
+                        let is_done = job.done == BYTES;
+                        drop(job);
+                        if !is_done {
+                            kq.enable(event.key()).unwrap();
+                        }
+                    }
+                }
+                waker.wake().unwrap();
+            });
+        }
+        until(|| jobs.iter().all(|(job, _)| job.try_lock().is_some_and(|job| job.done == BYTES)));
+        over.store(true, Ordering::SeqCst);
+        waker.wake().unwrap();
+    });
 }
 
 #[test]

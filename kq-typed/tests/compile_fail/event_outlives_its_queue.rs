@@ -1,0 +1,11 @@
+//~ E0505: queue
+use kq_typed::Queue;
+
+fn main() -> std::io::Result<()> {
+    let queue: Queue<i32> = Queue::new()?;
+    let mut ready = queue.events(8);
+    let event = queue.wait(&mut ready, None)?.next();
+    drop(queue);
+    drop(event);
+    Ok(())
+}
