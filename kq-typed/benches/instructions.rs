@@ -5,6 +5,11 @@
 //! kq-sys ("raw") and kq do the same in the same binary, so that their difference is the wrapper.
 
 #[cfg(has_user)]
+#[path = "../../kq/benches/shared/raw_queue.rs"]
+#[allow(dead_code)] // a part of it
+mod raw_queue;
+
+#[cfg(has_user)]
 fn main() {
     calls::main();
 }
@@ -16,21 +21,21 @@ fn main() {}
 mod calls {
     use std::cell::RefCell;
     use std::hint::black_box;
-    use std::io::{self, Write};
+    use std::io::Write;
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::os::unix::net::UnixStream;
-    use std::ptr;
     use std::sync::Arc;
     use std::time::Duration;
 
-    use kq_typed::kq::kq_sys::{self, kevent, timespec, EVFILT_READ, EVFILT_TIMER, EVFILT_USER, EV_ADD, EV_DELETE};
+    use kq_sys::{kevent, EVFILT_READ, EVFILT_TIMER, EVFILT_USER, EV_ADD, EV_DELETE};
     use kq_typed::kq::{self, Change, EventBuffer, Waker};
     use kq_typed::{EventFilter, EventFlags, Events, Kqueue, Queue};
+
+    use super::raw_queue::{entry, RawQueue};
 
     const REPEATS: usize = 11;
     const SIZES: [usize; 3] = [1, 64, 1_024];
     const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
-    const NOW: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
     const HOUR: Duration = Duration::from_secs(3_600);
 
     /// What callgrind's counting begins and ends with.
@@ -50,63 +55,6 @@ mod calls {
                 println!("{name}");
                 counted(call);
             }
-        }
-    }
-
-    /// The kernel's struct, whose further fields differ from system to system.
-    #[allow(clippy::unnecessary_cast)] // the types differ, too
-    fn entry(ident: usize, filter: kq_sys::filter_t, flags: kq_sys::flags_t) -> kevent {
-        // SAFETY: numbers and a pointer, for all of which zeros are valid.
-        let mut entry: kevent = unsafe { std::mem::zeroed() };
-        entry.ident = ident as _;
-        entry.filter = filter;
-        entry.flags = flags;
-        entry
-    }
-
-    /// A queue of kq-sys's.
-    struct Raw {
-        queue: i32,
-        events: Vec<kevent>,
-    }
-
-    impl Raw {
-        fn new(room: usize) -> Raw {
-            // SAFETY: needs nothing.
-            let queue = unsafe { kq_sys::kqueue() };
-            assert!(queue >= 0, "{}", io::Error::last_os_error());
-            Raw { queue, events: vec![entry(0, EVFILT_READ, 0); room] }
-        }
-
-        #[inline(always)]
-        fn apply(&self, changes: &[kevent]) {
-            let count = changes.len() as kq_sys::count_t;
-            // SAFETY: the list's own length, and no events.
-            let result = unsafe { kq_sys::kevent(self.queue, changes.as_ptr(), count, ptr::null_mut(), 0, &NOW) };
-            assert!(result == 0);
-        }
-
-        #[inline(always)]
-        fn apply_and_wait(&mut self, changes: &[kevent]) -> usize {
-            let (count, room) = (changes.len() as kq_sys::count_t, self.events.len() as kq_sys::count_t);
-            // SAFETY: the lists' own lengths.
-            unsafe {
-                kq_sys::kevent(self.queue, changes.as_ptr(), count, self.events.as_mut_ptr(), room, &NOW) as usize
-            }
-        }
-
-        #[inline(always)]
-        fn wait(&mut self) -> usize {
-            let room = self.events.len() as kq_sys::count_t;
-            // SAFETY: the list's own length, and no changes.
-            unsafe { kq_sys::kevent(self.queue, ptr::null(), 0, self.events.as_mut_ptr(), room, &NOW) as usize }
-        }
-    }
-
-    impl Drop for Raw {
-        fn drop(&mut self) {
-            // SAFETY: the queue is this struct's own.
-            unsafe { kq_sys::close(self.queue) };
         }
     }
 
@@ -134,9 +82,9 @@ mod calls {
 
     fn empty_wait() {
         let (idle, _other) = UnixStream::pair().expect("a pair of sockets");
-        let mut raw = Raw::new(64);
+        let mut raw = RawQueue::new(64);
         raw.apply(&[entry(idle.as_raw_fd() as usize, EVFILT_READ, EV_ADD)]);
-        count(&mut [("wait 0 raw", &mut || assert!(raw.wait() == 0))]);
+        count(&mut [("wait 0 raw", &mut || assert!(raw.poll() == 0))]);
 
         let (queue, mut buffer) = (kq::Kqueue::new().unwrap(), EventBuffer::with_capacity(64));
         queue.apply(&[Change::read(&idle)]).unwrap();
@@ -152,13 +100,13 @@ mod calls {
             sockets.iter().map(|(fd, _)| entry(fd.as_raw_fd() as usize, EVFILT_READ, flags)).collect()
         };
         let (add, delete) = (list(EV_ADD), list(EV_DELETE));
-        let mut raw = Raw::new(size);
+        let mut raw = RawQueue::new(size);
         count(&mut [
             (&name("add", "raw"), &mut || raw.apply(&add)),
             (&name("delete", "raw"), &mut || raw.apply(&delete)),
         ]);
-        count(&mut [(&name("add-and-wait", "raw"), &mut || assert!(raw.apply_and_wait(&add) == size))]);
-        count(&mut [(&name("wait", "raw"), &mut || assert!(raw.wait() == size))]);
+        count(&mut [(&name("add-and-wait", "raw"), &mut || assert!(raw.apply_and_poll(&add) == size))]);
+        count(&mut [(&name("wait", "raw"), &mut || assert!(raw.poll() == size))]);
 
         let add: Vec<Change> = sockets.iter().map(|(fd, _)| Change::read(fd)).collect();
         let delete: Vec<Change> = add.iter().map(|change| change.delete()).collect();
@@ -177,7 +125,7 @@ mod calls {
 
     /// User events and kq's waker, which is one: the raw call beside both is the trigger.
     fn user_events() {
-        let raw = RefCell::new(Raw::new(64));
+        let raw = RefCell::new(RawQueue::new(64));
         let mut trigger = entry(0, EVFILT_USER, EV_ADD | kq_sys::EV_CLEAR);
         raw.borrow().apply(&[trigger]);
         trigger.flags = 0;
@@ -185,7 +133,7 @@ mod calls {
         for call in ["trigger", "wake"] {
             count(&mut [
                 (&format!("{call} 1 raw"), &mut || raw.borrow().apply(&[trigger])),
-                (&format!("wait-after-{call} 1 raw"), &mut || assert!(raw.borrow_mut().wait() == 1)),
+                (&format!("wait-after-{call} 1 raw"), &mut || assert!(raw.borrow_mut().poll() == 1)),
             ]);
         }
 
@@ -204,7 +152,7 @@ mod calls {
 
     /// A timer that is added and cancelled among a thousand.
     fn timers() {
-        let raw = Raw::new(1);
+        let raw = RawQueue::new(1);
         for id in 0..1_000 {
             raw.apply(&[timer(id, EV_ADD)]);
         }

@@ -30,6 +30,11 @@ pub struct Contender {
 
 /// What contenders do.
 pub trait Case {
+    /// Whether there are events, so that it matters what is told with them.
+    fn delivers(&self) -> bool {
+        true
+    }
+
     fn set_up<P: Poller>(&self) -> Run;
 }
 

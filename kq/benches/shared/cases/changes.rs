@@ -74,6 +74,10 @@ fn with_wait<F: Field>(id: &'static str, title: &'static str, once: bool) -> Fam
 struct AddDelete(Rc<Sockets>, usize);
 
 impl Case for AddDelete {
+    fn delivers(&self) -> bool {
+        false
+    }
+
     fn set_up<P: Poller>(&self) -> Run {
         let sockets = Rc::clone(&self.0);
         let fds: Vec<RawFd> = sockets.ends().into_iter().take(self.1).collect();
@@ -107,6 +111,10 @@ impl Lists {
 }
 
 impl Case for Lists {
+    fn delivers(&self) -> bool {
+        false
+    }
+
     fn set_up<P: Poller>(&self) -> Run {
         let (sockets, length, measured) = (Rc::clone(&self.sockets), self.length, self.measured);
         let fds = sockets.ends();

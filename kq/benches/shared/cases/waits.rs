@@ -72,6 +72,10 @@ impl Ready {
 }
 
 impl Case for Ready {
+    fn delivers(&self) -> bool {
+        self.ready > 0
+    }
+
     fn set_up<P: Poller>(&self) -> Run {
         let (sockets, ready) = (Rc::clone(&self.sockets), self.ready);
         let mut poller = P::new(ROOM);

@@ -42,9 +42,13 @@ impl Field for Rivals {
     fn pollers(case: &impl Case) -> Vec<Contender> {
         let mut field = Vec::new();
         #[cfg(target_os = "linux")]
-        field.extend([poller::<epoll::Epoll<false>>(case), poller::<epoll::Epoll<true>>(case)]);
+        field.push(poller::<epoll::Epoll<false>>(case));
+        #[cfg(target_os = "linux")]
+        if case.delivers() {
+            field.push(poller::<epoll::Epoll<true>>(case));
+        }
         field.extend([poller::<Raw>(case), poller::<Kq<true>>(case)]);
-        if kq::CAN_LEAVE_DATA_OUT {
+        if kq::CAN_LEAVE_DATA_OUT && case.delivers() {
             field.push(poller::<Kq<false>>(case));
         }
         #[cfg(not(target_os = "linux"))]
