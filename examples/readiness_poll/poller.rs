@@ -17,14 +17,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kq::{Change, EventBuffer, Filter, Flags, Kqueue, Waker};
 
 /// What is asked of a descriptor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Interest {
     /// Data, a connection to accept, or the end of the file.
     pub readable: bool,
@@ -44,7 +44,7 @@ impl Interest {
 }
 
 /// What a wait returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A descriptor is ready. It is asked for nothing now, until [`Poller::modify`].
     Ready {
@@ -83,6 +83,9 @@ impl Events {
 /// a level: asked again while it is still ready, it is reported again. The poller does not keep descriptors open. A
 /// closed one is forgotten, and its number may be added anew; on Linux that of a regular file is to be deleted first.
 ///
+/// The poller's own descriptor is readable when a wait would find something, if only what is not wanted any more: it goes
+/// into another loop.
+///
 /// Dropping the poller forgets everything and closes none of the descriptors.
 #[derive(Debug)]
 pub struct Poller {
@@ -111,9 +114,18 @@ struct Registration {
     key: u64,
     /// The udata of its knotes.
     number: usize,
+    /// It was asked for something, and did not report yet.
     armed: bool,
+    /// It has a WRITE knote.
+    writing: bool,
     /// What a wait has found so far.
     ready: Interest,
+}
+
+impl Registration {
+    fn new(key: u64, number: usize, interest: Interest) -> Registration {
+        Registration { key, number, armed: true, writing: interest.writable, ready: Interest::NONE }
+    }
 }
 
 impl Table {
@@ -146,12 +158,11 @@ impl Poller {
         if self.registered(&mut table, fd).is_some() {
             return Err(errno(libc::EEXIST));
         }
-        let number = table.next_number();
-        self.arm(fd, interest, number).inspect_err(|_| {
+        let registration = Registration::new(key, table.next_number(), interest);
+        self.arm(fd, interest, registration.number).inspect_err(|_| {
             // Without the mark there is no registration.
             let _ = self.remove(Change::read(fd));
         })?;
-        let registration = Registration { key, number, armed: true, ready: Interest::NONE };
         table.descriptors.insert(fd.as_fd().as_raw_fd(), registration);
         Ok(())
     }
@@ -165,7 +176,10 @@ impl Poller {
         let mut table = self.table();
         let number = table.next_number();
         let Some(registration) = self.registered(&mut table, fd) else { return Err(errno(libc::ENOENT)) };
-        *registration = Registration { key, number, armed: true, ready: Interest::NONE };
+        let before = std::mem::replace(registration, Registration::new(key, number, interest));
+        if before.writing && !interest.writable {
+            self.remove(Change::write(fd))?;
+        }
         self.arm(fd, interest, number).inspect_err(|_| registration.armed = false)
     }
 
@@ -175,12 +189,14 @@ impl Poller {
     /// ENOENT if it was never added.
     pub fn delete(&self, fd: &impl AsFd) -> io::Result<()> {
         let mut table = self.table();
-        if self.registered(&mut table, fd).is_none() {
+        let Some(&mut Registration { writing, .. }) = self.registered(&mut table, fd) else {
             return Err(errno(libc::ENOENT));
-        }
+        };
         table.descriptors.remove(&fd.as_fd().as_raw_fd());
-        self.remove(Change::read(fd))?;
-        self.remove(Change::write(fd))
+        if writing {
+            self.remove(Change::write(fd))?;
+        }
+        self.remove(Change::read(fd))
     }
 
     /// The registration of a descriptor, if it has one: the kernel is asked whether it is still the same file.
@@ -197,16 +213,17 @@ impl Poller {
         }
     }
 
-    /// Sets the knotes of a descriptor to what is asked of it.
+    /// Sets the knotes of a descriptor to what is asked of it; a WRITE knote that is not has been removed.
     fn arm(&self, fd: &impl AsFd, interest: Interest, number: usize) -> io::Result<()> {
         let able = if interest.readable { Flags::ENABLE } else { Flags::DISABLE };
         // An enable alone does not store the udata on every system, and an add alone does not enable.
-        self.queue.apply(&[Change::read(fd).dispatch().add_flags(able).udata(number)])?;
+        let read = Change::read(fd).dispatch().add_flags(able).udata(number);
         let write = Change::write(fd).oneshot().udata(number);
-        if interest.writable {
-            return Ok(self.queue.apply(&[write])?);
+        match interest.writable {
+            true => self.queue.apply(&[read, write])?,
+            false => self.queue.apply(&[read])?,
         }
-        self.remove(write)
+        Ok(())
     }
 
     /// Deletes a knote that may not be there.
@@ -225,7 +242,8 @@ impl Poller {
 
 /// Timers. Their keys and those of descriptors have nothing to do with each other.
 impl Poller {
-    /// Adds a timer that is due once, `after` from now; never earlier.
+    /// Adds a timer that is due once, `after` from now, rounded up as [`Change::timer`] says. Another time for it is a
+    /// deletion and an addition.
     ///
     /// # Errors
     /// EEXIST if one of that key is there and was not reported yet. ENOMEM if the system has no timer left; on NetBSD
@@ -310,6 +328,7 @@ impl Poller {
                 let current = descriptors.get_mut(&fd).filter(|current| current.number == event.udata());
                 let Some(current) = current else { continue };
                 let reading = event.filter() == Filter::READ;
+                current.writing &= reading;
                 if reading && event.flags().contains(Flags::ONESHOT) {
                     // The kernel took the mark with its event (on Apple's systems, of a terminal whose other side is
                     // gone): it is put back.
@@ -333,6 +352,12 @@ impl Poller {
                 list.push(Event::Ready { key: current.key, ready });
             }
         }
+    }
+}
+
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
     }
 }
 
