@@ -30,6 +30,7 @@ fn main() -> ExitCode {
             every_field_and_both_lists,
             a_timespec_is_a_duration,
             an_echo_server_on_the_poller,
+            options_choose_among_these_tests,
         ],
     )
 }
@@ -129,4 +130,20 @@ fn an_echo_server_on_the_poller() {
     }
     lines += "notified: the clients are done\n";
     assert_eq!(printed("readiness_poll", &[]), lines);
+}
+
+fn options_choose_among_these_tests() {
+    let listed = |arguments: &[&str]| {
+        let this = std::env::current_exe().expect("a program knows its path");
+        let output = std::process::Command::new(this).args(arguments).arg("--list").output().expect("it starts");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = listed(&[]).len();
+    assert!(all >= 9);
+    assert_eq!(listed(&["--test-threads", "1", "--nocapture", "--color=never"]).len(), all);
+    assert_eq!(listed(&["a_queue_in"]), ["a_queue_in_mio: test", "a_queue_in_tokio: test"]);
+    assert_eq!(listed(&["a_queue_in", "--skip", "tokio"]), ["a_queue_in_mio: test"]);
+    assert_eq!(listed(&["--exact", "a_queue_in_mio"]), ["a_queue_in_mio: test"]);
+    assert!(listed(&["--exact", "a_queue_in"]).is_empty());
 }

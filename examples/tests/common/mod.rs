@@ -26,8 +26,8 @@ pub fn program(name: &str) -> Command {
 
 /// Becomes the example that was asked for, or runs the tests, each in its turn.
 ///
-/// Of libtest's options `--list` and `--exact` are there, and a name or a part of it chooses the tests; the other
-/// options change nothing.
+/// A name or a part of it chooses the tests, and of libtest's options `--list`, `--exact` and `--skip` are there; the
+/// others change nothing.
 pub fn run(programs: &[Named<fn() -> ExitCode>], tests: &[Named<fn()>]) -> ExitCode {
     if let Some(name) = env::var_os(PROGRAM) {
         let (_, main) = programs.iter().find(|(known, _)| name == *known).expect("an example of this target");
@@ -36,15 +36,25 @@ pub fn run(programs: &[Named<fn() -> ExitCode>], tests: &[Named<fn()>]) -> ExitC
         return main();
     }
 
-    let (options, names): (Vec<_>, Vec<_>) = env::args().skip(1).partition(|argument| argument.starts_with('-'));
-    let asked = |option: &str| options.iter().any(|given| given == option);
-    let exact = asked("--exact");
+    let (mut list, mut exact, mut names, mut skipped) = (false, false, Vec::new(), Vec::new());
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--list" => list = true,
+            "--exact" => exact = true,
+            "--skip" => skipped.extend(arguments.next()),
+            // Their value is no name.
+            "--test-threads" | "--format" | "--color" | "--logfile" | "--shuffle-seed" | "-Z" => drop(arguments.next()),
+            option if option.starts_with('-') => (),
+            _ => names.push(argument),
+        }
+    }
     let chosen = |test: &str| {
         let matches = |name: &String| if exact { test == name } else { test.contains(name.as_str()) };
-        names.is_empty() || names.iter().any(matches)
+        (names.is_empty() || names.iter().any(matches)) && !skipped.iter().any(matches)
     };
     let chosen: Vec<_> = tests.iter().filter(|(name, _)| chosen(name)).collect();
-    if asked("--list") {
+    if list {
         chosen.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
