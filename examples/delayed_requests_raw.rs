@@ -97,8 +97,8 @@ fn serve(listener: &TcpListener, unit: u16) -> io::Result<()> {
         let (number, delay) = line.trim_end().split_once(" after ").ok_or(io::ErrorKind::InvalidData)?;
         let delay: u8 = delay.parse().map_err(|_| io::ErrorKind::InvalidData)?;
         // Without a note a timer counts milliseconds, on every system; NetBSD refuses 0.
-        let milliseconds = (data_t::from(unit) * data_t::from(delay)).max(1);
-        changes.push(change(index, EVFILT_TIMER, milliseconds, 0));
+        let milliseconds = (u32::from(unit) * u32::from(delay)).max(1);
+        changes.push(change(index, EVFILT_TIMER, milliseconds as data_t, 0));
         connections.push(Some((connection, number.to_owned())));
     }
 
