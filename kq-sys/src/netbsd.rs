@@ -4,39 +4,26 @@
 //! converting both lists on the heap. The feature `netbsd11` takes that release's own `__kevent100` with its 72-byte
 //! struct instead, for programs that run on NetBSD 11 and younger only.
 
+#[cfg(not(feature = "netbsd11"))]
+#[path = "netbsd/abi.rs"]
+mod abi;
+#[cfg(feature = "netbsd11")]
+#[path = "netbsd/abi11.rs"]
+mod abi;
 #[path = "netbsd/constants.rs"]
 mod constants;
 
+pub use abi::*;
 pub use constants::*;
 #[cfg(not(feature = "netbsd11"))]
 pub use libc::kevent;
 pub use libc::{close, kqueue, kqueue1, timespec};
 
-use crate::table::layout;
-use core::ffi::c_void;
-
-/// `kevent.ident`.
-pub type ident_t = usize;
-/// `kevent.filter`.
-pub type filter_t = u32;
-/// `kevent.flags`.
-pub type flags_t = u32;
-/// `kevent.fflags`.
-pub type fflags_t = u32;
-/// `kevent.data`.
-pub type data_t = i64;
-/// `kevent.udata`.
-pub type udata_t = *mut c_void;
-/// `kevent.ext`.
-#[cfg(feature = "netbsd11")]
-pub type ext_t = [u64; 4];
-/// The lengths of the lists of `kevent()`.
-pub type count_t = usize;
+use core::ffi::{c_int, c_void};
 
 #[cfg(feature = "netbsd11")]
 mod netbsd11 {
     use super::*;
-    use core::ffi::c_int;
 
     /// A change to a queue, or an event from it (kqueue(2)), as NetBSD 11 has it.
     #[repr(C)]
@@ -79,73 +66,3 @@ mod netbsd11 {
 }
 #[cfg(feature = "netbsd11")]
 pub use netbsd11::kevent;
-
-#[cfg(all(not(feature = "netbsd11"), target_pointer_width = "64"))]
-layout!(
-    kevent: size 40, align 8,
-    ident: ident_t, at 0,
-    filter: filter_t, at 8,
-    flags: flags_t, at 12,
-    fflags: fflags_t, at 16,
-    data: data_t, at 24,
-    udata: udata_t, at 32,
-);
-
-// i386 aligns 64-bit integers to 4 bytes.
-#[cfg(all(not(feature = "netbsd11"), target_pointer_width = "32", target_arch = "x86"))]
-layout!(
-    kevent: size 28, align 4,
-    ident: ident_t, at 0,
-    filter: filter_t, at 4,
-    flags: flags_t, at 8,
-    fflags: fflags_t, at 12,
-    data: data_t, at 16,
-    udata: udata_t, at 24,
-);
-
-#[cfg(all(not(feature = "netbsd11"), target_pointer_width = "32", not(target_arch = "x86")))]
-layout!(
-    kevent: size 32, align 8,
-    ident: ident_t, at 0,
-    filter: filter_t, at 4,
-    flags: flags_t, at 8,
-    fflags: fflags_t, at 12,
-    data: data_t, at 16,
-    udata: udata_t, at 24,
-);
-
-#[cfg(all(feature = "netbsd11", target_pointer_width = "64"))]
-layout!(
-    kevent: size 72, align 8,
-    ident: ident_t, at 0,
-    filter: filter_t, at 8,
-    flags: flags_t, at 12,
-    fflags: fflags_t, at 16,
-    data: data_t, at 24,
-    udata: udata_t, at 32,
-    ext: ext_t, at 40,
-);
-
-#[cfg(all(feature = "netbsd11", target_pointer_width = "32", target_arch = "x86"))]
-layout!(
-    kevent: size 60, align 4,
-    ident: ident_t, at 0,
-    filter: filter_t, at 4,
-    flags: flags_t, at 8,
-    fflags: fflags_t, at 12,
-    data: data_t, at 16,
-    udata: udata_t, at 24,
-    ext: ext_t, at 28,
-);
-
-#[cfg(all(feature = "netbsd11", target_pointer_width = "32", not(target_arch = "x86")))]
-layout!(
-    kevent: size 64, align 8,
-    ident: ident_t, at 0,
-    filter: filter_t, at 4,
-    flags: flags_t, at 8,
-    fflags: fflags_t, at 12,
-    data: data_t, at 16,
-    udata: udata_t, at 24,
-    ext: ext_t, at 32,
-);

@@ -1,7 +1,8 @@
-//! The one table in which a system's file declares its constants.
+//! The tables in which a system's files declare its constants, its types and its calls.
 //!
-//! From it come the `pub const`s under their C names, the name tables for `Debug` output and proofs, and the
-//! hidden `with_*!` macros from which `kq` makes its typed flags, so that a constant is written once.
+//! From the constants come the `pub const`s under their C names, the name tables for `Debug` output and proofs, and the
+//! hidden `with_*!` macros from which `kq` makes its typed flags, so that a constant is written once. The proof against the
+//! systems' headers reads the same tables.
 
 /// A constant's name and value.
 pub type Named<T> = (&'static str, T);
@@ -76,20 +77,65 @@ macro_rules! constants {
 }
 pub(crate) use constants;
 
-/// Asserts at compile time where a struct's fields lie, and of which type each is.
-macro_rules! layout {
+/// Declares what a system's `<sys/event.h>` has beside its constants: the types of a kevent's fields, where they lie,
+/// and the calls.
+///
+/// The types, and the types of calls that are `looked_up` by dlsym(3), become `pub type`s. The rest is asserted at
+/// compile time: of the structs each field's type and place by the target's data model, of the `linked` calls the
+/// prototype. The string beside a call is the symbol that the C library has for it.
+///
+/// The data models: `lp64` has pointers of 64 bits; those with pointers of 32 bits align 64-bit integers to 4 bytes
+/// (`i386`) or to 8 (`ilp32`).
+macro_rules! abi {
     (
-        $struct:ty: size $size:literal, align $align:literal
-        $(, $field:ident: $type:ty, at $offset:literal)* $(,)?
+        types { $( $(#[$type_doc:meta])* $type:ident = $definition:ty; )* }
+        $( struct $struct:ident {
+            fields { $( $field:ident: $field_type:ty; )* }
+            $( $model:ident: size $size:literal, align $align:expr, at $( $offset:literal )*; )*
+        } )*
+        linked { $( $call:ident $symbol:literal: fn($( $argument:ty ),*) -> $result:ty; )* }
+        looked_up { $(
+            $(#[$call_doc:meta])*
+            $call_type:ident $call_name:literal: fn($( $its_argument:ty ),*) -> $its_result:ty;
+        )* }
     ) => {
-        const _: () = {
-            assert!(core::mem::size_of::<$struct>() == $size, "size");
-            assert!(core::mem::align_of::<$struct>() == $align, "alignment");
-            $(
-                assert!(core::mem::offset_of!($struct, $field) == $offset, stringify!($field));
-                const _: fn(&$struct) -> $type = |it| it.$field;
-            )*
-        };
+        $( $(#[$type_doc])* pub type $type = $definition; )*
+        $(
+            const _: () = {
+                $( const _: fn(&$struct) -> $field_type = |it| it.$field; )*
+                $( $crate::table::in_model! { $model const EXPECTED: &[usize] = &[$size, $align, $( $offset ),*]; } )*
+                let actual = [
+                    core::mem::size_of::<$struct>(),
+                    core::mem::align_of::<$struct>(),
+                    $( core::mem::offset_of!($struct, $field), )*
+                ];
+                let mut at = 0;
+                assert!(actual.len() == EXPECTED.len(), "as many offsets as fields");
+                while at < actual.len() {
+                    assert!(actual[at] == EXPECTED[at], concat!("size, alignment or an offset of ", stringify!($struct)));
+                    at += 1;
+                }
+            };
+        )*
+        $( const _: unsafe extern "C" fn($( $argument ),*) -> $result = $call; )*
+        $( $(#[$call_doc])* pub type $call_type = unsafe extern "C" fn($( $its_argument ),*) -> $its_result; )*
     };
 }
-pub(crate) use layout;
+pub(crate) use abi;
+
+/// An item that is there in one data model only; see [`abi`].
+macro_rules! in_model {
+    (lp64 $item:item) => {
+        #[cfg(target_pointer_width = "64")]
+        $item
+    };
+    (i386 $item:item) => {
+        #[cfg(all(target_pointer_width = "32", target_arch = "x86"))]
+        $item
+    };
+    (ilp32 $item:item) => {
+        #[cfg(all(target_pointer_width = "32", not(target_arch = "x86")))]
+        $item
+    };
+}
+pub(crate) use in_model;

@@ -1,194 +1,34 @@
-//! Every system's table of constants against what its headers say, whatever system the test runs on.
+//! Every system's tables against what its headers say, whatever system the test runs on.
 
-#![allow(non_camel_case_types)]
+#[path = "systems/mod.rs"]
+mod systems;
+#[path = "systems/table.rs"]
+mod table;
 
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use systems::{disagreements, Abi, Call, Header, Layout, System, Table, SYSTEMS};
 
-// The tables are taken from the source, over a `constants!` that keeps names and values only. The types are the
-// library's business; here a value is a number.
-type filter_t = i128;
-type flags_t = i128;
-type fflags_t = i128;
-
-mod table {
-    macro_rules! constants {
-        (
-            ($d:tt)
-            filters { $( $(#[$filter_doc:meta])* $filter:ident = $filter_value:expr; )* }
-            flags { $( $(#[$flag_doc:meta])* $flag_short:ident $flag:ident = $flag_value:expr; )* }
-            notes { $( $(#[$group_doc:meta])* $group:ident $with_group:ident {
-                $( $(#[$note_doc:meta])* $note_short:ident $note:ident = $note_value:expr; )*
-            } )* }
-            internal { $( $(#[$internal_doc:meta])* $internal:ident: $internal_type:ty = $internal_value:expr; )* }
-            libc { $( $same:ident )* }
-        ) => {
-            const FILTERS: &[(&str, filter_t)] = &[ $( (stringify!($filter), $filter_value), )* ];
-            const FLAGS: &[(&str, flags_t)] = &[ $( (stringify!($flag), $flag_value), )* ];
-            const NOTES: &[(&str, &[(&str, fflags_t)])] = &[
-                $( (stringify!($group), &[ $( (stringify!($note), $note_value), )* ]), )*
-            ];
-            const INTERNAL: &[(&str, i128)] = &[
-                $( (stringify!($internal), { let value: $internal_type = $internal_value; value as i128 }), )*
-            ];
-            const SHORT_NAMES: &[&[&str]] = &[
-                &[ $( stringify!($flag_short), )* ], $( &[ $( stringify!($note_short), )* ], )*
-            ];
-            pub const TABLE: super::Table = super::Table {
-                filters: FILTERS, flags: FLAGS, notes: NOTES, internal: INTERNAL, short_names: SHORT_NAMES,
-            };
-        };
-    }
-    pub(crate) use constants;
+fn parsed(header: &str) -> Value {
+    serde_json::from_str(header).unwrap()
 }
 
-#[path = "../src/apple/constants.rs"]
-mod apple;
-#[path = "../src/dragonfly/constants.rs"]
-mod dragonfly;
-#[path = "../src/freebsd/constants.rs"]
-mod freebsd;
-#[path = "../src/linux/constants.rs"]
-mod linux;
-#[path = "../src/netbsd/constants.rs"]
-mod netbsd;
-#[path = "../src/openbsd/constants.rs"]
-mod openbsd;
-
-/// What a system's `constants.rs` declares.
-#[derive(Clone, Copy)]
-pub struct Table {
-    filters: &'static [(&'static str, i128)],
-    flags: &'static [(&'static str, i128)],
-    notes: &'static [(&'static str, &'static [(&'static str, i128)])],
-    internal: &'static [(&'static str, i128)],
-    short_names: &'static [&'static [&'static str]],
-}
-
-impl Table {
-    /// All constants, with whatever name they have.
-    fn all(&self) -> BTreeMap<&'static str, i128> {
-        let notes = self.notes.iter().flat_map(|(_, notes)| notes.iter());
-        let all = self.filters.iter().chain(self.flags).chain(notes).chain(self.internal);
-        all.copied().collect()
-    }
-}
-
-/// A table, the headers that it is held against, and what is known to differ.
-struct System {
-    name: &'static str,
-    table: Table,
-    headers: &'static [(&'static str, &'static str)],
-    /// What some header gives another value: name, that value, why.
-    differing: &'static [(&'static str, i128, &'static str)],
-    /// What some header has and the table lacks: name, why.
-    left_out: &'static [(&'static str, &'static str)],
-    /// What the table has and no header: name, why.
-    added: &'static [(&'static str, &'static str)],
-}
-
-macro_rules! headers {
-    ($($name:literal)*) => { &[ $( ($name, include_str!(concat!("headers/", $name, ".json"))), )* ] };
-}
-
-const SYSTEMS: &[System] = &[
-    System {
-        name: "freebsd",
-        table: freebsd::TABLE,
-        headers: headers!("freebsd-13.2" "freebsd-14.3" "freebsd-15.0" "freebsd-15.0-i386" "freebsd-15.1"),
-        differing: &[("EVFILT_SYSCOUNT", 13, "the filters of jails came with 15")],
-        left_out: &[],
-        added: &[("KQUEUE_CPONFORK", "younger than the newest header here; kqueue(2) of 2026 has it")],
-    },
-    System {
-        name: "netbsd",
-        table: netbsd::TABLE,
-        headers: headers!("netbsd-10.1" "netbsd-11.0"),
-        differing: &[],
-        left_out: &[],
-        added: &[],
-    },
-    System {
-        name: "openbsd",
-        table: openbsd::TABLE,
-        headers: headers!("openbsd-7.8" "openbsd-7.9"),
-        differing: &[],
-        left_out: &[],
-        added: &[],
-    },
-    System {
-        name: "dragonfly",
-        table: dragonfly::TABLE,
-        headers: headers!("dragonfly-6"),
-        differing: &[],
-        left_out: &[],
-        added: &[],
-    },
-    System {
-        name: "apple",
-        table: apple::TABLE,
-        headers: headers!("ios-arm64" "macos-arm64" "macos-x86_64"),
-        differing: &[("NOTE_PCTRLMASK", -0x10_0000, "a negative int in C, of the same 32 bits")],
-        left_out: &[],
-        added: &[],
-    },
-    System {
-        name: "linux",
-        table: linux::TABLE,
-        headers: headers!("freebsd-13.2" "freebsd-14.3"),
-        differing: &[],
-        left_out: &[
-            ("EV_DROP", "private to FreeBSD's kernel"),
-            ("EV_FLAG1", "private to FreeBSD's kernel"),
-            ("EV_FLAG2", "private to FreeBSD's kernel"),
-        ],
-        added: &[("NOTE_NODATA", "kq-sys's own: the kernel that answers here is not FreeBSD's")],
-    },
-];
-
-fn constants_of(header: &str) -> BTreeMap<String, i128> {
-    let header: Value = serde_json::from_str(header).unwrap();
-    let constants = header["const"].as_object().unwrap();
-    let constants = constants.iter().map(|(name, value)| (name.clone(), i128::from(value.as_i64().unwrap())));
-    constants.collect()
-}
-
-/// Everything in which the table and the headers disagree, one line each.
-fn disagreements(system: &System) -> Vec<String> {
-    let mut found = Vec::new();
-    let table = system.table.all();
-    let mut unused: Vec<&str> = Vec::new();
-    unused.extend(system.differing.iter().map(|(name, ..)| *name));
-    unused.extend(system.left_out.iter().chain(system.added).map(|(name, _)| *name));
-    let mut in_some_header = BTreeSet::new();
-
+/// The constants of a system's records.
+fn recorded(system: &System) -> Vec<Header> {
+    let mut recorded = Vec::new();
     for (file, text) in system.headers {
-        let header = constants_of(text);
-        assert!(header.len() > 40, "{file} is cut short");
-        for (name, value) in header {
-            match table.get(name.as_str()) {
-                Some(ours) if *ours == value => {}
-                Some(_) if system.differing.iter().any(|(it, other, _)| *it == name && *other == value) => {
-                    unused.retain(|it| *it != name)
-                }
-                Some(ours) => found.push(format!("{file}: {name} is {value}, not {ours}")),
-                None if system.left_out.iter().any(|(it, _)| *it == name) => unused.retain(|it| *it != name),
-                None => found.push(format!("{file}: {name} = {value} is missing")),
-            }
-            in_some_header.insert(name);
-        }
+        let header = parsed(text);
+        let constants = header["const"].as_object().unwrap();
+        let constants = constants.iter().map(|(name, value)| (name.clone(), value.as_i64().map(i128::from)));
+        recorded.push(((*file).to_owned(), constants.collect()));
     }
-    for (name, value) in &table {
-        if !in_some_header.contains(*name) {
-            if system.added.iter().any(|(it, _)| it == name) {
-                unused.retain(|it| it != name);
-            } else {
-                found.push(format!("no header has {name} = {value}"));
-            }
-        }
-    }
-    found.extend(unused.iter().map(|name| format!("{name} is excused, but needs no excuse")));
-    found
+    recorded
+}
+
+/// One record, whatever system's it is.
+fn record(name: &str) -> &'static [(&'static str, &'static str)] {
+    let mut records = SYSTEMS.iter().flat_map(|system| system.headers);
+    std::slice::from_ref(records.find(|(file, _)| *file == name).unwrap())
 }
 
 /// The value that a header has, and no other, stands behind every name; nothing is missing and nothing is invented.
@@ -196,7 +36,8 @@ fn disagreements(system: &System) -> Vec<String> {
 fn tables_are_the_headers() {
     let mut found = Vec::new();
     for system in SYSTEMS {
-        found.extend(disagreements(system).into_iter().map(|line| format!("{}: {line}", system.name)));
+        let lines = disagreements(system, &recorded(system));
+        found.extend(lines.into_iter().map(|line| format!("{}: {line}", system.name)));
     }
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
@@ -206,13 +47,13 @@ fn tables_are_the_headers() {
 fn a_wrong_table_is_noticed() {
     let netbsd_as_freebsd = System {
         name: "wrong",
-        table: netbsd::TABLE,
-        headers: headers!("freebsd-15.1"),
+        headers: record("freebsd-15.1"),
         differing: &[],
         left_out: &[("EV_ADD", "none")],
         added: &[],
+        ..*systems::system("netbsd").unwrap()
     };
-    let found = disagreements(&netbsd_as_freebsd);
+    let found = disagreements(&netbsd_as_freebsd, &recorded(&netbsd_as_freebsd));
     for line in [
         "freebsd-15.1: EVFILT_READ is -1, not 0",
         "freebsd-15.1: EVFILT_JAIL = -14 is missing",
@@ -221,10 +62,22 @@ fn a_wrong_table_is_noticed() {
         assert!(found.iter().any(|it| it == line), "{line} is not among\n{}", found.join("\n"));
     }
 
-    let freebsd_as_old =
-        System { table: freebsd::TABLE, headers: headers!("freebsd-13.2"), left_out: &[], ..netbsd_as_freebsd };
-    let found = disagreements(&freebsd_as_old);
+    let freebsd_as_old = System { headers: record("freebsd-13.2"), ..*systems::system("freebsd").unwrap() };
+    let found = disagreements(&freebsd_as_old, &recorded(&freebsd_as_old));
     assert!(found.iter().any(|it| it == "no header has EV_KEEPUDATA = 512"), "\n{}", found.join("\n"));
+}
+
+/// Where the names alone are known, as from a compiler's list of macros, a missing one is noticed all the same.
+#[test]
+fn a_name_without_a_value_is_noticed_too() {
+    let system = systems::system("openbsd").unwrap();
+    let mut names = recorded(system);
+    for (_, header) in &mut names {
+        header.values_mut().for_each(|value| *value = None);
+    }
+    assert_eq!(disagreements(system, &names), [""; 0]);
+    names[1].1.insert("EVFILT_NEW".to_owned(), None);
+    assert_eq!(disagreements(system, &names), ["openbsd-7.9: EVFILT_NEW is missing"]);
 }
 
 /// Who takes the names of a word one after the other, first fit first, never takes a part for the whole.
@@ -253,8 +106,12 @@ fn names_can_be_read_back() {
 }
 
 fn this_system() -> &'static System {
-    let name = if cfg!(apple) { "apple" } else { std::env::consts::OS };
-    SYSTEMS.iter().find(|it| it.name == name).unwrap()
+    let name = match std::env::consts::OS {
+        _ if cfg!(apple) => "apple",
+        "netbsd" if cfg!(feature = "netbsd11") => "netbsd11",
+        other => other,
+    };
+    systems::system(name).unwrap()
 }
 
 /// The library offers the running system's table, whole and under the same names.
@@ -274,36 +131,127 @@ fn the_library_offers_this_systems_table() {
     assert_eq!(offered, declared);
 }
 
-/// `struct kevent` lies in memory as the header has it. (Linux has no header of its own to be held against.)
-#[cfg(all(not(linux), target_pointer_width = "64"))]
+/// Size and whether it has a sign of what Rust calls `definition`, with pointers of `pointer` bytes.
+fn size_and_sign(definition: &str, pointer: u64) -> (u64, bool) {
+    match definition {
+        "i16" => (2, true),
+        "u16" => (2, false),
+        "u32" => (4, false),
+        "i64" => (8, true),
+        "isize" => (pointer, true),
+        "usize" | "*mut c_void" => (pointer, false),
+        "[u64; 4]" => (32, false),
+        other => panic!("{other} in a kevent"),
+    }
+}
+
+/// Everything in which the struct of the tables and that of a record disagree, one line each.
+fn struct_disagreements(abi: &Abi, header: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let declared = &header["kevent"];
+    let pointer = declared["fields"]["ident"]["size"].as_u64().unwrap();
+    let model = match (pointer, declared["align"].as_u64()) {
+        (8, _) => "lp64",
+        (_, Some(4)) => "i386",
+        _ => "ilp32",
+    };
+    let kevent = abi.structs.iter().find(|it| it.name == "kevent").unwrap();
+    let Layout { size, align, offsets, .. } = kevent.layouts.iter().find(|it| it.model == model).unwrap();
+    let mut same = |what: &str, ours: Value, theirs: &Value| {
+        if ours != *theirs {
+            found.push(format!("{what} is {theirs}, not {ours}"));
+        }
+    };
+    same("size", (*size).into(), &declared["size"]);
+    same("alignment", align.parse::<u64>().unwrap().into(), &declared["align"]);
+    for ((field, spelled), offset) in kevent.fields.iter().zip(*offsets) {
+        let (size, signed) = size_and_sign(abi.resolve(spelled), pointer);
+        let theirs = &declared["fields"][field];
+        same(&format!("offset of {field}"), (*offset).into(), &theirs["offset"]);
+        same(&format!("size of {field}"), size.into(), &theirs["size"]);
+        same(&format!("sign of {field}"), signed.into(), &theirs["signed"]);
+    }
+    let fields: Vec<&str> = declared["fields"].as_object().unwrap().keys().map(String::as_str).collect();
+    same("number of fields", kevent.fields.len().into(), &fields.len().into());
+    found
+}
+
+/// `struct kevent` lies in memory as each record has it. (Linux has no header of its own to be held against.)
 #[test]
 fn the_struct_is_the_headers() {
-    // NetBSD's header of 11 is about the struct of the feature `netbsd11`.
-    let headers = this_system().headers;
-    let (file, header) =
-        if cfg!(all(netbsd, not(feature = "netbsd11"))) { headers[0] } else { *headers.last().unwrap() };
-    let header: Value = serde_json::from_str(header).unwrap();
-    let declared = &header["kevent"];
-
-    let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
-    assert_eq!(std::mem::size_of::<kq_sys::kevent>(), number(&declared["size"]), "size of {file}");
-    assert_eq!(std::mem::align_of::<kq_sys::kevent>(), number(&declared["align"]), "alignment of {file}");
-    let mut fields = 0;
-    macro_rules! field {
-        ($($field:ident: $type:ty),*) => { $(
-            let field = &declared["fields"][stringify!($field)];
-            let name = concat!(stringify!($field), " of");
-            assert_eq!(std::mem::offset_of!(kq_sys::kevent, $field), number(&field["offset"]), "offset of {name} {file}");
-            assert_eq!(std::mem::size_of::<$type>(), number(&field["size"]), "size of {name} {file}");
-            fields += 1;
-        )* };
+    let mut found = Vec::new();
+    for system in SYSTEMS.iter().filter(|system| system.name != "linux") {
+        for (file, text) in system.headers {
+            let lines = struct_disagreements(&system.abi, &parsed(text));
+            found.extend(lines.into_iter().map(|line| format!("{file}: {line}")));
+        }
     }
-    field!(
-        ident: kq_sys::ident_t, filter: kq_sys::filter_t, flags: kq_sys::flags_t, fflags: kq_sys::fflags_t,
-        data: kq_sys::data_t, udata: kq_sys::udata_t
-    );
-    #[cfg(all(has_ext, not(apple)))]
-    field!(ext: kq_sys::ext_t);
-    assert_eq!(fields, declared["fields"].as_object().unwrap().len(), "fields of {file}");
-    assert_eq!(kq_sys::filter_t::MIN != 0, declared["fields"]["filter"]["signed"].as_bool().unwrap());
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+
+    let netbsd10 = parsed(systems::system("netbsd").unwrap().headers[0].1);
+    let found = struct_disagreements(&systems::system("freebsd").unwrap().abi, &netbsd10);
+    for line in ["size is 40, not 64", "offset of data is 24, not 16", "sign of filter is false, not true"] {
+        assert!(found.iter().any(|it| it == line), "{line} is not among\n{}", found.join("\n"));
+    }
+}
+
+/// A C prototype as result, name, argument types and symbol, without the arguments' names.
+fn read_prototype(declaration: &str) -> Option<String> {
+    let (head, rest) = declaration.split_once('(')?;
+    let (arguments, tail) = rest.split_once(')')?;
+    let name = head.rsplit(' ').next()?;
+    let symbol = tail.split('"').nth(1).unwrap_or(name);
+    let arguments = arguments.split(',').map(|argument| {
+        let words = argument.replace('*', " * ").replace("unsigned int", "unsigned");
+        let mut words: Vec<&str> = words.split_whitespace().collect();
+        let a_type_alone = matches!(words[..], [_] | [.., "*"] | ["const" | "struct", _]);
+        if !a_type_alone {
+            words.pop();
+        }
+        words.join(" ")
+    });
+    Some(format!("{head}({}) as {symbol}", arguments.collect::<Vec<_>>().join(", ")))
+}
+
+/// The same of a call in the tables.
+fn our_prototype(abi: &Abi, call: &Call) -> String {
+    let arguments = call.arguments.iter().map(|argument| match abi.resolve(argument) {
+        "c_int" => "int".to_owned(),
+        "c_uint" => "unsigned".to_owned(),
+        "usize" => "size_t".to_owned(),
+        other => other.replace("*const", "const struct").replace("*mut", "struct") + " *",
+    });
+    let mut arguments: Vec<String> = arguments.collect();
+    if arguments.is_empty() {
+        arguments.push("void".to_owned());
+    }
+    assert_eq!(call.result, "c_int");
+    format!("int {}({}) as {}", call.name, arguments.join(", "), call.symbol)
+}
+
+/// Every call has the prototype of each record; one that is linked is in all of them, one that is looked up in some.
+#[test]
+fn the_calls_are_the_headers() {
+    for system in SYSTEMS.iter().filter(|system| system.name != "linux") {
+        let mut ours: BTreeMap<String, (bool, usize)> = BTreeMap::new();
+        for call in system.abi.calls {
+            ours.insert(our_prototype(&system.abi, call), (call.linked, 0));
+        }
+        for (file, text) in system.headers {
+            for declaration in parsed(text)["prototypes"].as_array().unwrap() {
+                let declaration = declaration.as_str().unwrap();
+                // Apple's records have the tail of two enumerations among the prototypes.
+                if !declaration.starts_with("int ") {
+                    continue;
+                }
+                let theirs = read_prototype(declaration).unwrap();
+                let known = ours.get_mut(&theirs);
+                known.unwrap_or_else(|| panic!("{file} has {theirs}")).1 += 1;
+            }
+        }
+        for (prototype, (linked, headers)) in ours {
+            let wanted = if linked { system.headers.len() } else { 1 };
+            assert!(headers >= wanted, "{}: {headers} headers have {prototype}", system.name);
+        }
+    }
 }

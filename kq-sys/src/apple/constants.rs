@@ -1,4 +1,5 @@
-//! The constants of macOS, iOS, tvOS, watchOS and visionOS, as of the public `<sys/event.h>`.
+//! The constants of macOS, iOS, tvOS, watchOS and visionOS, as of the public `<sys/event.h>` of macOS 27's
+//! SDK.
 
 use super::{fflags_t, filter_t, flags_t};
 use crate::table::constants;
@@ -29,6 +30,8 @@ constants! { ($)
         EVFILT_VM = -12;
         /// An exceptional condition, such as out-of-band data. `ident` is a descriptor.
         EVFILT_EXCEPT = -15;
+        /// A list of asynchronous I/O completed; named by the header of macOS 27's SDK.
+        EVFILT_LIO = -19;
     }
     flags {
         /// Add the knote, or modify it where it exists.
@@ -163,10 +166,10 @@ constants! { ($)
         }
     }
     internal {
-        /// How many filters there are, the private ones too.
-        EVFILT_SYSCOUNT: i32 = 18;
-        /// The kernel's own filter, a mark in its list of events.
-        EVFILT_THREADMARKER: i32 = 18;
+        /// How many filters there are, the private ones too; 18 up to macOS 26.
+        EVFILT_SYSCOUNT: i32 = 19;
+        /// The kernel's own filter, a mark in its list of events; 18 up to macOS 26.
+        EVFILT_THREADMARKER: i32 = 19;
         /// The flags that only the kernel sets.
         EV_SYSFLAGS: u16 = 0xf000;
         /// The bit of `EV_POLL`, by its general name.

@@ -1,5 +1,6 @@
 //! The calls of kqueue(2), answered in Rust over epoll and its relatives.
 
+mod abi;
 mod backlog;
 mod constants;
 mod descriptor;
@@ -19,25 +20,11 @@ mod timer;
 mod user;
 mod vnode;
 
+pub use abi::*;
 pub use constants::*;
 pub use libc::timespec;
 
 use core::ffi::{c_int, c_void};
-
-/// `kevent.ident`.
-pub type ident_t = usize;
-/// `kevent.filter`.
-pub type filter_t = i16;
-/// `kevent.flags`.
-pub type flags_t = u16;
-/// `kevent.fflags`.
-pub type fflags_t = u32;
-/// `kevent.data`.
-pub type data_t = i64;
-/// `kevent.udata`.
-pub type udata_t = *mut c_void;
-/// The lengths of the lists of `kevent()`.
-pub type count_t = c_int;
 
 /// A change to a queue, or an event from it (kqueue(2)).
 #[repr(C)]
@@ -56,40 +43,6 @@ pub struct kevent {
     /// Handed back as it came.
     pub udata: *mut c_void,
 }
-
-#[cfg(target_pointer_width = "64")]
-crate::table::layout!(
-    kevent: size 32, align 8,
-    ident: ident_t, at 0,
-    filter: filter_t, at 8,
-    flags: flags_t, at 10,
-    fflags: fflags_t, at 12,
-    data: data_t, at 16,
-    udata: udata_t, at 24,
-);
-
-// i386 aligns 64-bit integers to 4 bytes.
-#[cfg(all(target_pointer_width = "32", target_arch = "x86"))]
-crate::table::layout!(
-    kevent: size 24, align 4,
-    ident: ident_t, at 0,
-    filter: filter_t, at 4,
-    flags: flags_t, at 6,
-    fflags: fflags_t, at 8,
-    data: data_t, at 12,
-    udata: udata_t, at 20,
-);
-
-#[cfg(all(target_pointer_width = "32", not(target_arch = "x86")))]
-crate::table::layout!(
-    kevent: size 32, align 8,
-    ident: ident_t, at 0,
-    filter: filter_t, at 4,
-    flags: flags_t, at 6,
-    fflags: fflags_t, at 8,
-    data: data_t, at 16,
-    udata: udata_t, at 24,
-);
 
 /// kqueue(2): makes a queue and returns its number, or -1 with errno set.
 ///
