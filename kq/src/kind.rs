@@ -377,7 +377,7 @@ mod tests {
         #[cfg(not(apple))]
         let fflags = ProcEvents::EXIT | ProcEvents::FORK;
         let exit = event(77, Filter::PROC, Flags::EOF | Flags::ONESHOT, fflags.bits(), 0x700);
-        let EventKind::Process { pid: 77, status: Some(status), events, parent: None } = exit.kind() else {
+        let EventKind::Process { pid: 77, status: Some(status), events, parent: None, .. } = exit.kind() else {
             panic!("{:?}", exit.kind());
         };
         assert_eq!(status.code(), Some(7));
