@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Generations of few bits come round all the time, and still no event meets the wrong value.
+///
+/// `KQ_ROUNDS` says how many rounds each thread makes.
 fn stress(split: Split, threads: usize, rounds: usize) {
+    let rounds = std::env::var("KQ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(rounds);
     let queue: Queue<usize> = Queue::with_split(split).unwrap();
     let events = AtomicUsize::new(0);
     std::thread::scope(|scope| {
