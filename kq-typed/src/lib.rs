@@ -80,7 +80,9 @@
 //!   value, both stay until it is taken out, as with any `Arc` (a [`Key`] from [`detach`](Registration::detach) holds
 //!   nothing).
 //! - **What fails leaves nothing**, neither slot nor knote; what was there before stays.
-//! - **In the steady state nothing is allocated**, and a batch of events takes one lock, however many there are.
+//! - **In the steady state nothing is allocated**, and a batch of events takes one lock, however many there are
+//!   ([`Kqueue::await_events`] takes another to have its memory, and to give it back;
+//!   [`await_events_into`](Kqueue::await_events_into) does not).
 //!
 //! Refused, with EINVAL, is what would take these promises back: a change with NOTE_TRACK (the kernel copies udata to
 //! knotes that it makes itself), EV_UDATA_SPECIFIC or EV_KEEPUDATA (which make udata a part of the name, or keep an old
@@ -92,7 +94,8 @@
 //! |---|---|---|
 //! | `Registration` dropped or deregistered; [`Queue::deregister`], [`Ready::deregister`], [`Kqueue::deregister`] | ends at once, its events with it | when the last `Arc` goes: at once, or when the turn of the event that has it ends |
 //! | an event that is the last (one-shot; a process's exit; whatever the kernel marks EV_ONESHOT) | ends when the event is handed out, or its batch dropped; with `for event in &events`, when the collection is dropped | owned by a `Registration`: with that. Detached, or at the dynamic door: when the event's turn ends |
-//! | its descriptor closed | stays, and reports nothing | |
+//! | the end of a descriptor's data (EV_EOF) | stays, and reports it: its handler or owner ends it | |
+//! | its descriptor closed, by whomever | stays, and reports nothing | |
 //! | … and the number registered anew | owned by a `Registration`: stays, without a knote. Detached: ends. At the dynamic door: is replaced, as below | … with it; at once, or if other threads wait at that time, when they have returned |
 //! | registered again at the dynamic door | ends at once, its events with it | at once, or when the last event that has it goes |
 //! | a registration is refused | was none | before `register` returns |

@@ -414,6 +414,31 @@ fn a_process_that_exits_ends_its_registration() {
 }
 
 #[test]
+fn the_end_of_a_connection_leaves_the_registration() {
+    let (a, b) = pair();
+    let drops = Drops::default();
+    let queue = Queue::new().unwrap();
+    let id = queue.register(Change::read(&a), drops.value()).unwrap().detach();
+    drop(b);
+    let mut ready = queue.events(8);
+    for _ in 0..3 {
+        let mut seen = 0;
+        for event in queue.wait(&mut ready, PATIENCE).unwrap() {
+            assert!(event.event().is_eof());
+            assert_eq!(event.id(), id);
+            seen += 1;
+        }
+        assert_eq!((seen, drops.count()), (1, 0));
+    }
+    // Its handler ends it.
+    for event in queue.wait(&mut ready, PATIENCE).unwrap() {
+        event.deregister();
+    }
+    assert_eq!(drops.count(), 1);
+    assert_eq!(count(&queue, NOW), 0);
+}
+
+#[test]
 fn a_timer_that_fires_once_is_over() {
     let drops = Drops::default();
     let queue = Queue::new().unwrap();
