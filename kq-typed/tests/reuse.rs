@@ -190,19 +190,26 @@ fn an_accept_loop_meets_no_ghosts() {
     let queue = Queue::new().unwrap();
     let rounds: usize = std::env::var("KQ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(500);
     let mut ready = queue.events(16);
+    let (drops, mut made) = (Drops::default(), 0);
+    let mut value = |round| {
+        made += 1;
+        (round, drops.value())
+    };
+    let mut highest = 0;
     for round in 0..rounds {
         let mut client = TcpStream::connect(address).unwrap();
         let (mut server, _) = listener.accept().unwrap();
-        let registration = queue.register(Change::read(&server), round).unwrap();
+        let registration = queue.register(Change::read(&server), value(round)).unwrap();
         client.write_all(b"x").unwrap();
         let mut seen = 0;
         for event in queue.wait(&mut ready, PATIENCE).unwrap() {
-            assert_eq!(*event.udata().lock(), round);
+            assert_eq!(event.udata().lock().0, round);
             assert_eq!(event.event().ident(), server.as_raw_fd() as usize);
             seen += 1;
         }
         assert_eq!(seen, 1);
         server.read_exact(&mut [0]).unwrap();
+        highest = highest.max(server.as_raw_fd());
         match round % 4 {
             // In order.
             0 => {
@@ -218,7 +225,7 @@ fn an_accept_loop_meets_no_ghosts() {
             2 => {
                 drop(server);
                 let (_client, next) = (TcpStream::connect(address).unwrap(), listener.accept().unwrap().0);
-                let other = queue.register(Change::read(&next), round).unwrap();
+                let other = queue.register(Change::read(&next), value(round)).unwrap();
                 drop(registration);
                 other.disable().unwrap();
                 other.enable().unwrap();
@@ -233,4 +240,11 @@ fn an_accept_loop_meets_no_ghosts() {
         drop(client);
     }
     assert_eq!(queue.wait(&mut ready, NOW).unwrap().count(), 0);
+    // What nobody has deregistered ended with its number's reuse: there is one left for each number at most.
+    let left = made - drops.count();
+    assert!(left <= highest as usize, "{left} values left of {made}");
+    assert!(highest < 200 + 64, "descriptor {highest}: they are not closed");
+    drop(ready);
+    drop(queue);
+    assert_eq!(drops.count(), made);
 }
