@@ -39,12 +39,10 @@ pub fn dispatch() -> Option<Vec<Dispatch>> {
     (!lines.is_empty()).then_some(lines)
 }
 
-/// The counts that are kept for the newest compiler.
+/// The counts that are kept for this architecture.
 pub fn instructions() -> Option<Vec<Count>> {
-    let directory = root().join("kq-typed/benches/instructions");
-    let mut files: Vec<PathBuf> = directory.read_dir().ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.sort();
-    let text = std::fs::read_to_string(files.last()?).ok()?;
+    let path = format!("kq-typed/benches/instructions-{}.txt", std::env::consts::ARCH);
+    let text = std::fs::read_to_string(root().join(path)).ok()?;
     let count = |line: &str| {
         let mut words = line.split_whitespace();
         Some(Count {
