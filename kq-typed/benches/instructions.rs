@@ -74,6 +74,8 @@ mod calls {
         empty_wait();
         for size in SIZES {
             descriptors(&sockets[..size]);
+            #[cfg(has_nodata)]
+            without_data(&sockets[..size]);
         }
         user_events();
         timers();
@@ -121,6 +123,23 @@ mod calls {
         count(&mut [(&name("add-and-wait", "kq"), apply_and_wait)]);
         let wait = &mut || assert!(queue.wait(&mut buffer, AT_ONCE).unwrap().len() == size);
         count(&mut [(&name("wait", "kq"), wait)]);
+    }
+
+    /// Waiting for descriptors whose data is not asked for.
+    #[cfg(has_nodata)]
+    fn without_data(sockets: &[(OwnedFd, UnixStream)]) {
+        let size = sockets.len();
+        let name = |layer: &str| format!("wait-without-data {size} {layer}");
+        let mut raw = RawQueue::new(size);
+        let (queue, mut buffer) = (kq::Kqueue::new().unwrap(), EventBuffer::with_capacity(size));
+        for (fd, _) in sockets {
+            let mut add = entry(fd.as_raw_fd() as usize, EVFILT_READ, EV_ADD);
+            add.fflags = kq_sys::NOTE_NODATA;
+            raw.apply(&[add]);
+            queue.apply(&[Change::read(fd).without_data()]).unwrap();
+        }
+        let wait = &mut || assert!(queue.wait(&mut buffer, AT_ONCE).unwrap().len() == size);
+        count(&mut [(&name("raw"), &mut || assert!(raw.poll() == size)), (&name("kq"), wait)]);
     }
 
     /// User events and kq's waker, which is one: the raw call beside both is the trigger.
