@@ -1,4 +1,4 @@
-//! kq-typed beside the layers below it, by criterion: `cargo bench -p kq-typed --bench layers [-- FILTER]`.
+//! kq-typed beside the layers below it, by criterion: `cargo bench -p kq-typed --bench layers [-- FAMILY]`.
 //!
 //! The questions are those of kq's `rivals`.
 

@@ -1,4 +1,4 @@
-//! kq beside its rivals, by criterion: `cargo bench -p kq --bench rivals [-- FILTER]`.
+//! kq beside its rivals, by criterion: `cargo bench -p kq --bench rivals [-- FAMILY]`.
 //!
 //! Each group is a question, each line a contender and a value of the question's number. Contenders run one after
 //! another; the ratios in BENCHMARKS.md come from rounds in turns, by `figures` in kq-typed.

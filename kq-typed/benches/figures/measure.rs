@@ -13,13 +13,11 @@ pub enum Effort {
     Full,
 }
 
-/// A contender's time in one round.
-const ROUND: Duration = Duration::from_millis(1);
 /// A round may take so many times that with what is not measured.
 const UNMEASURED: u32 = 8;
 /// The time for one question with one value of its number.
 const BUDGET: Duration = Duration::from_millis(2_500);
-const MOST_ROUNDS: usize = 101;
+const MOST_ROUNDS: usize = 301;
 const FEWEST_ROUNDS: usize = 7;
 
 /// What a family's question was answered with.
@@ -49,7 +47,7 @@ impl Answer {
     pub fn of(family: &Family, effort: Effort) -> Answer {
         let rows = family.values.iter().map(|value| {
             let contenders = (family.set_up)(*value);
-            Row { value: *value, times: in_turns(contenders, (family.operations)(*value), effort) }
+            Row { value: *value, times: in_turns(contenders, family.round, (family.operations)(*value), effort) }
         });
         Answer {
             id: family.id,
@@ -92,20 +90,20 @@ impl Row {
 }
 
 /// Measures contenders in rounds, each in every round.
-fn in_turns(mut contenders: Vec<Contender>, operations: u64, effort: Effort) -> Vec<Time> {
+fn in_turns(mut contenders: Vec<Contender>, round: Duration, operations: u64, effort: Effort) -> Vec<Time> {
     let start = Instant::now();
-    let turns: Vec<u64> = contenders.iter_mut().map(|contender| turns_of(contender, effort)).collect();
+    let turns: Vec<u64> = contenders.iter_mut().map(|contender| turns_of(contender, round, effort)).collect();
     let mut samples = vec![Vec::new(); contenders.len()];
-    for round in 0..MOST_ROUNDS {
-        if round >= FEWEST_ROUNDS && start.elapsed() > BUDGET || round > 0 && effort == Effort::Least {
+    let mut order: Vec<usize> = (0..contenders.len()).collect();
+    let mut chance = Chance(0x2545_f491_4f6c_dd1d);
+    for number in 0..MOST_ROUNDS {
+        if number >= FEWEST_ROUNDS && start.elapsed() > BUDGET || number > 0 && effort == Effort::Least {
             break;
         }
-        for index in 0..contenders.len() {
-            // Each is first, and behind each other one, equally often.
-            let index = if round % 2 == 0 { index } else { contenders.len() - 1 - index };
-            let index = (index + round / 2) % contenders.len();
-            let time = (contenders[index].run)(turns[index]);
-            samples[index].push(time.as_nanos() as f64 / turns[index] as f64 / operations as f64);
+        chance.shuffle(&mut order);
+        for index in &order {
+            let time = (contenders[*index].run)(turns[*index]);
+            samples[*index].push(time.as_nanos() as f64 / turns[*index] as f64 / operations as f64);
         }
     }
     let time = |(contender, samples): (&Contender, &mut Vec<f64>)| {
@@ -116,7 +114,7 @@ fn in_turns(mut contenders: Vec<Contender>, operations: u64, effort: Effort) -> 
 }
 
 /// How many turns fill a round.
-fn turns_of(contender: &mut Contender, effort: Effort) -> u64 {
+fn turns_of(contender: &mut Contender, round: Duration, effort: Effort) -> u64 {
     let mut turns = 1;
     if effort == Effort::Least {
         return turns;
@@ -124,18 +122,41 @@ fn turns_of(contender: &mut Contender, effort: Effort) -> u64 {
     // Once for what is made at the first time.
     let start = Instant::now();
     (contender.run)(turns);
-    if start.elapsed() > ROUND * UNMEASURED {
+    if start.elapsed() > round * UNMEASURED {
         return turns;
     }
     loop {
-        let start = Instant::now();
-        let took = (contender.run)(turns);
-        // What is not measured takes time, too.
-        let took = took.max(start.elapsed() / UNMEASURED);
-        if took >= ROUND / 2 || turns >= 1 << 20 {
-            let wanted = turns as f64 * ROUND.as_secs_f64() / took.as_secs_f64().max(1e-9);
+        // The least of some: an interruption in it would make all rounds short, and a short round is mostly its cold start.
+        let took = (0..3).map(|_| {
+            let start = Instant::now();
+            let took = (contender.run)(turns);
+            // What is not measured takes time, too.
+            took.max(start.elapsed() / UNMEASURED)
+        });
+        let took = took.min().unwrap_or(round);
+        if took >= round / 2 || turns >= 1 << 20 {
+            let wanted = turns as f64 * round.as_secs_f64() / took.as_secs_f64().max(1e-9);
             return (wanted as u64).clamp(1, 1 << 22);
         }
         turns *= 2;
+    }
+}
+
+/// Numbers without a pattern, the same in every run (Marsaglia's xorshift): an order that repeats could fall in with
+/// what else the machine does at regular times, and one contender would be the one that is always interrupted.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    fn shuffle(&mut self, order: &mut [usize]) {
+        for last in (1..order.len()).rev() {
+            order.swap(last, self.below(last + 1));
+        }
     }
 }

@@ -13,7 +13,11 @@ pub fn run<F: Field>() {
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(500))
         .configure_from_args();
-    for family in families::<F>() {
+    let families = families::<F>();
+    // Others are not even set up if a filter begins with a family's name; criterion does the rest.
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let named = filter.split('/').next().filter(|name| families.iter().any(|family| family.id == *name));
+    for family in families.iter().filter(|family| named.map_or(true, |name| name == family.id)) {
         let mut group = criterion.benchmark_group(family.id);
         for value in &family.values {
             group.throughput(Throughput::Elements((family.operations)(*value)));

@@ -66,10 +66,17 @@ pub struct Family {
     pub values: Vec<usize>,
     /// What was asked for beyond the last value, if there are not so many descriptors.
     pub unreached: Option<usize>,
+    /// How long a contender is to run before the next one does, where they take turns.
+    pub round: Duration,
     /// What the time is divided by: operations in a run's turn, for a value of the number.
     pub operations: fn(usize) -> u64,
     pub set_up: Box<dyn Fn(usize) -> Vec<Contender>>,
 }
+
+/// A round that is shorter than a time slice, so that most are not interrupted.
+pub const SHORT: Duration = Duration::from_micros(300);
+/// One in which several threads get to do their part.
+pub const LONG: Duration = Duration::from_millis(2);
 
 /// All questions to a field.
 pub fn families<F: Field>() -> Vec<Family> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::poller::{Poller, Wait};
 use super::super::sockets::{available, read_bytes, within_reach, write_byte, Sockets};
-use super::super::{Case, Family, Field, Run};
+use super::super::{Case, Family, Field, Run, SHORT};
 use super::ROOM;
 
 /// How often bytes are passed on.
@@ -28,6 +28,7 @@ fn family<F: Field, const ACTIVE: usize>(id: &'static str, title: &'static str) 
         parameter: "pairs",
         values,
         unreached,
+        round: SHORT,
         operations: |_| (ACTIVE + WRITES) as u64,
         set_up: Box::new(|pairs| F::pollers(&Chain { sockets: Rc::new(Sockets::pairs(pairs)), active: ACTIVE })),
     }

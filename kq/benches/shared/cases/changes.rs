@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::poller::Poller;
 use super::super::sockets::{write_byte, Sockets};
-use super::super::{Case, Family, Field, Run};
+use super::super::{Case, Family, Field, Run, SHORT};
 use super::{time, ROOM};
 
 /// The lengths of the lists.
@@ -21,6 +21,7 @@ pub fn families<F: Field>() -> Vec<Family> {
             parameter: "in a list",
             values: LENGTHS.to_vec(),
             unreached: None,
+            round: SHORT,
             operations: |length| length as u64,
             set_up: Box::new(|length| F::pollers(&AddDelete(Rc::new(Sockets::pairs(length.div_ceil(2))), length))),
         },
@@ -47,6 +48,7 @@ fn lists<F: Field>(id: &'static str, title: &'static str, measured: Step) -> Fam
         parameter: "in a list",
         values: LENGTHS.to_vec(),
         unreached: None,
+        round: SHORT,
         operations: |_| Lists::ALL as u64,
         set_up: Box::new(move |length| {
             let sockets = Rc::new(Sockets::pairs(Lists::ALL / 2));
@@ -62,6 +64,7 @@ fn with_wait<F: Field>(id: &'static str, title: &'static str, once: bool) -> Fam
         parameter: "in a list",
         values: LENGTHS.to_vec(),
         unreached: None,
+        round: SHORT,
         operations: |length| length as u64,
         set_up: Box::new(move |length| {
             let sockets = Sockets::pairs(length);

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::super::echo::Client;
 use super::super::poller::{Poller, Wait};
-use super::super::{Case, Family, Field, Run};
+use super::super::{Case, Family, Field, Run, LONG};
 use super::ROOM;
 
 pub fn families<F: Field>() -> Vec<Family> {
@@ -17,6 +17,7 @@ pub fn families<F: Field>() -> Vec<Family> {
         parameter: "connections",
         values: vec![10, 100, 1_000],
         unreached: None,
+        round: LONG,
         operations: |connections| connections as u64,
         set_up: Box::new(|connections| F::pollers(&Echo(connections))),
     }]

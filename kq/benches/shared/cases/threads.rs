@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::super::pin::{place, placements, unplace};
 use super::super::poller::{Poller, Wait, Wakes};
 use super::super::sockets::{read_bytes, write_byte, Sockets};
-use super::super::{Case, Family, Field, Run, WakeCase};
+use super::super::{Case, Family, Field, Run, WakeCase, LONG};
 use super::ROOM;
 
 pub fn families<F: Field>() -> Vec<Family> {
@@ -35,6 +35,7 @@ fn family(
         parameter: "processors",
         values: placements(),
         unreached: None,
+        round: LONG,
         operations: |_| 1,
         set_up: Box::new(set_up),
     }

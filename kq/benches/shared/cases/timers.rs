@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::poller::Timers;
 use super::super::sockets::{available, within_reach};
-use super::super::{Family, Field, Run, TimerCase};
+use super::super::{Family, Field, Run, TimerCase, SHORT};
 
 pub fn families<F: Field>() -> Vec<Family> {
     vec![
@@ -29,6 +29,7 @@ fn family<F: Field>(id: &'static str, title: &'static str, what: What) -> Family
         parameter: "timers",
         values,
         unreached: None,
+        round: SHORT,
         operations: |number| number as u64,
         set_up: Box::new(move |number| F::timers(&Many { number, what })),
     }

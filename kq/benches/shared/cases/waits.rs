@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::super::poller::{Poller, Wait};
 use super::super::sockets::{available, within_reach, write_byte, Sockets};
-use super::super::{Case, Family, Field, Run};
+use super::super::{Case, Family, Field, Run, SHORT};
 use super::{time, ROOM};
 
 pub fn families<F: Field>() -> Vec<Family> {
@@ -19,6 +19,7 @@ pub fn families<F: Field>() -> Vec<Family> {
             parameter: "watched",
             values: vec![10, 1_000],
             unreached: None,
+            round: SHORT,
             operations: |_| 1,
             set_up: Box::new(|watched| F::pollers(&Ready::new(watched, 0))),
         },
@@ -28,6 +29,7 @@ pub fn families<F: Field>() -> Vec<Family> {
             parameter: "idle",
             values: idle.0,
             unreached: idle.1,
+            round: SHORT,
             operations: |_| 1,
             set_up: Box::new(|idle| F::pollers(&Ready::new(idle + 1, 1))),
         },
@@ -37,6 +39,7 @@ pub fn families<F: Field>() -> Vec<Family> {
             parameter: "watched",
             values: watched.0,
             unreached: watched.1,
+            round: SHORT,
             operations: |_| 64,
             set_up: Box::new(|watched| F::pollers(&Ready::new(watched, 64))),
         },
@@ -46,6 +49,7 @@ pub fn families<F: Field>() -> Vec<Family> {
             parameter: "ready",
             values: vec![1, 10, 100, 1_000],
             unreached: None,
+            round: SHORT,
             operations: |ready| ready as u64,
             set_up: Box::new(|ready| F::pollers(&Ready::new(1_000, ready))),
         },
