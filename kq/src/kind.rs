@@ -275,23 +275,21 @@ fn number<T: TryFrom<usize>>(event: &Event) -> Option<T> {
 
 /// The error that ended a socket: the kernels put it into fflags together with EV_EOF.
 fn end_error(event: &Event) -> Option<Errno> {
-    let errno = i32::try_from(event.fflags() & !NO_DATA).ok().filter(|errno| *errno != 0)?;
+    let fflags = event.fflags();
+    #[cfg(has_nodata)]
+    let fflags = fflags & !kq_sys::NOTE_NODATA;
+    let errno = i32::try_from(fflags).ok().filter(|errno| *errno != 0)?;
     event.is_eof().then(|| Errno::from_raw(errno))
 }
 
 /// The data of a READ or WRITE event, unless the change asked to leave it out.
 fn data(event: &Event) -> Option<i64> {
-    (event.fflags() & NO_DATA == 0).then(|| event.data())
-}
-
-/// The note of events that came without their data.
-const NO_DATA: u32 = {
     #[cfg(has_nodata)]
-    let note = kq_sys::NOTE_NODATA;
-    #[cfg(not(has_nodata))]
-    let note = 0;
-    note
-};
+    if event.fflags() & kq_sys::NOTE_NODATA != 0 {
+        return None;
+    }
+    Some(event.data())
+}
 
 /// Whether a file that was asked for it (NOTE_EOF, OpenBSD) is at its end, which raises no EV_EOF.
 fn at_end_of_file(event: &Event) -> bool {
