@@ -253,8 +253,7 @@ impl State {
         let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
         match self.entry_of(Some(index)) {
             Some(set) => self.ctl_for(set, libc::EPOLL_CTL_MOD, fd, interest, key),
-            None if sys::is_open(fd) => Ok(()),
-            None => Err(libc::EBADF),
+            None => still_nowhere(fd),
         }
     }
 
@@ -286,7 +285,7 @@ impl State {
                 let set = *set;
                 self.ctl_for(set, libc::EPOLL_CTL_DEL, fd, 0, 0)
             }
-            Source::Descriptor(_) if !sys::is_open(fd) => Err(libc::EBADF),
+            Source::Descriptor(_) => still_nowhere(fd),
             Source::Process(_) => self.remove_process_entries(index),
             Source::Vnode(_) | Source::File(_) => self.same_file(index).map(drop),
             _ => Ok(()),
@@ -523,6 +522,14 @@ fn kind_of(fd: RawFd) -> Result<Kind> {
         _ => Kind::Other,
     };
     Ok(kind)
+}
+
+/// ENOENT where the number was a directory's and is another file's now.
+fn still_nowhere(fd: RawFd) -> Result<()> {
+    match sys::status_of(fd)?.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => Ok(()),
+        _ => Err(libc::ENOENT),
+    }
 }
 
 /// Whether the number is another queue's.

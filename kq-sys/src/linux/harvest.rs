@@ -154,6 +154,10 @@ impl Queue {
             if list.length > 0 || wait == Wait::NO {
                 return Ok(list.length);
             }
+            // The number may be another queue's by now, whose events are not this wait's.
+            if self.life() != life {
+                return Err(libc::EBADF);
+            }
             // What came was for nothing.
             if let Some(deadline) = deadline {
                 wait = Wait::until(deadline);

@@ -138,9 +138,11 @@ impl Queue {
 
     /// Whether the number still is this queue, and has not become something else behind its back.
     pub(super) fn has_its_number(&self) -> bool {
-        // Without a token there is nothing to ask for. A queue that is busy in another thread is there; waiting for it
-        // could be waiting for each other.
-        self.state.try_lock().map_or(true, |mut state| state.switch_token().is_ok())
+        // A queue that is busy in another thread is there; waiting for it could be waiting for each other.
+        self.state.try_lock().map_or(true, |mut state| match state.token {
+            Some(_) => state.switch_token().is_ok(),
+            None => sys::is_epoll(self.epoll),
+        })
     }
 
     /// How many events it could give at least, for an outer queue that watches it; 1 where it is not known.
@@ -291,7 +293,11 @@ impl State {
         if self.is_own(fd) {
             return Err(libc::EBADF);
         }
-        self.ctl_in(set, operation, fd, interest, key)
+        match self.ctl_in(set, operation, fd, interest, key) {
+            // A file that epoll cannot watch: there is no entry of it to be changed or removed.
+            Err(libc::EPERM) if operation != libc::EPOLL_CTL_ADD => Err(libc::ENOENT),
+            outcome => outcome,
+        }
     }
 
     /// Whether the number is one of the queue's own, or of the process's signals that it watches.

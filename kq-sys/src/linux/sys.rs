@@ -58,6 +58,12 @@ pub(crate) fn epoll_ctl(epoll: RawFd, operation: c_int, fd: RawFd, interest: u32
     check(unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) }).map(drop)
 }
 
+/// Whether the number is an epoll instance; true where that cannot be found out.
+pub(crate) fn is_epoll(fd: RawFd) -> bool {
+    // Asked for an entry that it cannot have: any other file answers EINVAL.
+    eventfd(0).map_or(true, |other| epoll_ctl(fd, libc::EPOLL_CTL_DEL, other.as_raw_fd(), 0, 0) == Err(libc::ENOENT))
+}
+
 /// How long to wait, in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wait(u64);
