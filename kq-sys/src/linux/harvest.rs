@@ -171,7 +171,8 @@ impl Queue {
 
 impl State {
     fn next_harvest(&mut self) -> u32 {
-        self.harvest = self.harvest.wrapping_add(1);
+        // Zero is for knotes that had no event yet.
+        self.harvest = self.harvest.checked_add(1).unwrap_or(1);
         self.now = sys::seconds();
         self.harvest
     }
@@ -331,4 +332,26 @@ pub(super) fn wait_of(timeout: Option<&timespec>) -> Result<Wait> {
         return Ok(Wait::FOREVER);
     }
     Ok(Wait::nanos(seconds as u64 * sys::NANOS_PER_SEC + nanos as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_knote_without_an_event_yet_was_skipped_when_the_count_of_harvests_came_round() {
+        let number = Queue::create(true).unwrap();
+        let queue = registry::find(number).unwrap();
+        queue.state.lock().harvest = u32::MAX;
+        let user =
+            kevent { ident: 1, filter: EVFILT_USER, flags: EV_ADD, fflags: 0, data: 0, udata: core::ptr::null_mut() };
+        let trigger = kevent { flags: 0, fflags: NOTE_TRIGGER, ..user };
+        let changes = [user, trigger];
+        let mut events = [user];
+        let second = timespec { tv_sec: 1, tv_nsec: 0 };
+        // SAFETY: two changes, room for one event, and a time that lives across the call.
+        let seen = unsafe { queue.kevent(changes.as_ptr(), 2, events.as_mut_ptr(), 1, &second) };
+        assert_eq!(seen, Ok(1));
+        assert_eq!(Queue::close(number), Ok(()));
+    }
 }
