@@ -53,7 +53,7 @@ impl Queue {
         if let Some(signals) = registry::signals() {
             signals.rechain(watched);
         }
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.count_signals();
         let _ = state.show_ready();
     }
@@ -67,7 +67,7 @@ impl Queue {
             self.turn.store(turn::INNER, Ordering::Relaxed);
             return None;
         }
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let harvest = state.next_harvest();
         let half = list.room().div_ceil(2);
         if state.harvest_inner(half, harvest, list) {
@@ -122,7 +122,7 @@ impl Queue {
                 Err(errno) => return Err(errno),
             };
             if !entries.is_empty() {
-                let mut state = self.state.lock();
+                let mut state = self.lock();
                 if self.life() != life {
                     return Err(libc::EBADF);
                 }
@@ -342,7 +342,7 @@ mod tests {
     fn a_knote_without_an_event_yet_was_skipped_when_the_count_of_harvests_came_round() {
         let number = Queue::create(true).unwrap();
         let queue = registry::find(number).unwrap();
-        queue.state.lock().harvest = u32::MAX;
+        queue.lock().harvest = u32::MAX;
         let user =
             kevent { ident: 1, filter: EVFILT_USER, flags: EV_ADD, fflags: 0, data: 0, udata: core::ptr::null_mut() };
         let trigger = kevent { flags: 0, fflags: NOTE_TRIGGER, ..user };

@@ -1,10 +1,12 @@
 //! The queue: what it is made of, and how changes are applied to its knotes.
 
-use core::mem;
+use core::mem::{self, ManuallyDrop};
+use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::harvest::{wait_of, EventList};
 use super::knote::{Index, Key, Knotes, Source};
@@ -31,11 +33,46 @@ pub(super) struct Queue {
     /// Grows by one when the number becomes a queue and when it is closed: odd while it is a queue. Written with the
     /// state locked.
     life: AtomicU32,
-    pub(super) state: Mutex<State>,
+    state: Mutex<State>,
     /// The signals that its knotes watch, a bit each: looked at before every wait.
     pub(super) signals: AtomicU64,
     /// Whose turn it is, where the inner set has more than its turns give it.
     pub(super) turn: AtomicU8,
+}
+
+/// A queue's state while it is locked. After that the token is written to, if that is due.
+pub(super) struct Locked<'a>(ManuallyDrop<MutexGuard<'a, State>>);
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let token = self.take_unwritten();
+        // SAFETY: this is the only place where the guard is dropped, it runs once, and nothing uses the guard after it.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+        if let Some(token) = token {
+            write_to(token);
+        }
+    }
+}
+
+#[inline(never)]
+fn write_to(token: Arc<OwnedFd>) {
+    sys::eventfd_write(&token);
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+    #[inline]
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.0
+    }
 }
 
 /// Turns of the two sets.
@@ -56,6 +93,8 @@ pub(super) struct State {
     pub(super) knotes: Knotes,
     pub(super) ready: Ready,
     pub(super) token: Option<Token>,
+    /// The token is to be written to when the lock is left.
+    pub(super) unwritten: bool,
     /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
     pub(super) inner: Option<OwnedFd>,
     pub(super) clocks: Clocks,
@@ -98,9 +137,14 @@ impl Queue {
         }
     }
 
+    #[inline]
+    pub(super) fn lock(&self) -> Locked<'_> {
+        Locked(ManuallyDrop::new(self.state.lock()))
+    }
+
     /// Begins a life, and ends the one before where the number was closed without this crate.
     pub(super) fn open(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let before = state.end_life();
         state.closed = false;
         self.signals.store(0, Ordering::Relaxed);
@@ -124,7 +168,7 @@ impl Queue {
     /// Closes the number with the state locked, so that no call on it can be under way.
     pub(super) fn close(number: RawFd) -> Result<()> {
         let Some(queue) = registry::find(number) else { return sys::close(number) };
-        let mut state = queue.state.lock();
+        let mut state = queue.lock();
         let before = state.end_life();
         // Another thread may have closed it since it was found.
         if queue.is_open() {
@@ -193,7 +237,7 @@ impl Queue {
         if changes.is_null() {
             return Err(libc::EFAULT);
         }
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         // SAFETY: the caller's promise.
         let applied = unsafe { state.apply(changes, count, list) };
         let shown = state.settle_after_changes();
@@ -228,6 +272,7 @@ impl State {
             knotes: Knotes::new(),
             ready: Ready::new(),
             token: None,
+            unwritten: false,
             inner: None,
             clocks: Clocks::new(),
             inotify: None,
@@ -461,7 +506,9 @@ impl State {
     /// Applies a change to a knote that is there, and stays.
     #[inline(never)]
     fn modify(&mut self, index: Index, change: &kevent) -> Result<()> {
-        self.is_number_unproven |= needs_proof(change.filter);
+        // A trigger does with a write to the token, or with none, which tells nothing of the queue's number.
+        let is_trigger = change.flags & EV_ADD == 0 && change.fflags & NOTE_TRIGGER != 0;
+        self.is_number_unproven |= needs_proof(change.filter) && !(is_trigger && change.filter == EVFILT_USER);
         if change.filter == EVFILT_PROC {
             self.prepare_process(index, change.fflags)?;
         }

@@ -1,7 +1,9 @@
 //! The knotes that are ready without epoll knowing it (user events, timers, forced ones), in the order in which
 //! they became so, and the token by which epoll shows that there are some.
 
+use core::mem;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use super::knote::{Index, Key, Knotes, NONE};
 use super::queue::{State, TOKEN};
@@ -68,69 +70,113 @@ impl Ready {
     }
 }
 
-/// An eventfd that always reads as ready and is never read or written: its epoll entry is what is switched.
+/// An eventfd that always reads as ready and is never read: its entry is what shows.
 ///
-/// Edge-triggered, so that one waiter comes for it; whoever does looks after all ready knotes, and switches it on
-/// again where some are left.
+/// Edge-triggered, so that one waiter comes for it; whoever does looks after all ready knotes, and makes it show again
+/// where some are left. That is done by switching the entry's interest on, or, while it is on, by writing to the eventfd:
+/// after the queue's lock was left, since a thread that it wakes wants that lock.
 pub(super) struct Token {
-    fd: OwnedFd,
-    on: bool,
+    /// Shared with those who are about to write to it.
+    eventfd: Arc<OwnedFd>,
+    entry: Entry,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// It has no interest.
+    Off,
+    /// It has, and came up since it was last made to show.
+    Spent,
+    /// It shows, or is about to.
+    Shown,
 }
 
 impl Token {
     const ON: u32 = (libc::EPOLLIN | libc::EPOLLET) as u32;
     const OFF: u32 = 0;
+
+    fn number(&self) -> RawFd {
+        self.eventfd.as_raw_fd()
+    }
+
+    fn interest(&self) -> u32 {
+        if self.entry == Entry::Off {
+            Token::OFF
+        } else {
+            Token::ON
+        }
+    }
 }
 
 impl State {
     /// Makes the token, which is needed as soon as a knote's readiness is not epoll's business.
     pub(super) fn need_token(&mut self) -> Result<()> {
         if self.token.is_none() {
-            let fd = sys::eventfd(1)?;
-            self.ctl(libc::EPOLL_CTL_ADD, fd.as_raw_fd(), Token::OFF, TOKEN)?;
-            self.own_number(fd.as_raw_fd());
-            self.token = Some(Token { fd, on: false });
+            let eventfd = sys::eventfd(1)?;
+            self.ctl(libc::EPOLL_CTL_ADD, eventfd.as_raw_fd(), Token::OFF, TOKEN)?;
+            self.own_number(eventfd.as_raw_fd());
+            self.token = Some(Token { eventfd: Arc::new(eventfd), entry: Entry::Off });
         }
         Ok(())
     }
 
-    /// Makes epoll show what the list of ready knotes says.
+    /// Makes epoll show what the list of ready knotes says; a write that this takes is left to the lock's end.
     pub(super) fn show_ready(&mut self) -> Result<()> {
         let wanted = self.ready.len() != 0;
-        match &self.token {
-            Some(token) if token.on != wanted => self.switch_token(),
+        let Some(token) = &mut self.token else { return Ok(()) };
+        match (token.entry, wanted) {
+            (Entry::Spent, true) => {
+                token.entry = Entry::Shown;
+                self.unwritten = true;
+                Ok(())
+            }
+            (Entry::Shown, false) if mem::take(&mut self.unwritten) => {
+                token.entry = Entry::Spent;
+                Ok(())
+            }
+            (Entry::Off, true) | (Entry::Shown, false) => self.switch_token(),
             _ => Ok(()),
         }
     }
 
     /// Sets the token's entry as it should be, also where it is so already: the queue's number answers for itself.
     pub(super) fn switch_token(&mut self) -> Result<()> {
-        let on = self.ready.len() != 0;
+        let shown = self.ready.len() != 0;
         let Some(token) = &mut self.token else { return Ok(()) };
-        token.on = on;
-        let (fd, interest) = (token.fd.as_raw_fd(), if on { Token::ON } else { Token::OFF });
-        self.ctl(libc::EPOLL_CTL_MOD, fd, interest, TOKEN)
+        token.entry = if shown { Entry::Shown } else { Entry::Off };
+        self.unwritten = false;
+        let (number, interest) = (token.number(), token.interest());
+        self.ctl(libc::EPOLL_CTL_MOD, number, interest, TOKEN)
+    }
+
+    /// The token, if it is to be written to.
+    #[inline]
+    pub(super) fn take_unwritten(&mut self) -> Option<Arc<OwnedFd>> {
+        if self.unwritten {
+            self.unwritten = false;
+            return self.token.as_ref().map(|token| Arc::clone(&token.eventfd));
+        }
+        None
     }
 
     /// The token's entry, as it should be in a set.
     pub(super) fn token_entry(&self) -> Option<(RawFd, u32, Key)> {
-        let token = self.token.as_ref()?;
-        Some((token.fd.as_raw_fd(), if token.on { Token::ON } else { Token::OFF }, TOKEN))
+        self.token.as_ref().map(|token| (token.number(), token.interest(), TOKEN))
     }
 
     /// Wakes every waiter of the queue, and goes on doing so.
     pub(super) fn wake_all(&mut self) -> Result<()> {
         self.need_token()?;
         match &self.token {
-            Some(token) => self.ctl(libc::EPOLL_CTL_MOD, token.fd.as_raw_fd(), libc::EPOLLIN as u32, TOKEN),
+            Some(token) => self.ctl(libc::EPOLL_CTL_MOD, token.number(), libc::EPOLLIN as u32, TOKEN),
             None => Ok(()),
         }
     }
 
     /// The token's entry came up in a harvest, which an edge-triggered entry does once.
     pub(super) fn token_harvested(&mut self) {
-        if let Some(token) = &mut self.token {
-            token.on = false;
+        if let Some(token) = self.token.as_mut().filter(|token| token.entry == Entry::Shown) {
+            token.entry = Entry::Spent;
         }
     }
 }

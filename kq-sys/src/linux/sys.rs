@@ -165,6 +165,13 @@ pub(crate) fn eventfd(value: u32) -> Result<OwnedFd> {
     unsafe { owned(libc::eventfd(value, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }
 }
 
+/// Adds one to an eventfd, which no program's count reaches the end of.
+pub(crate) fn eventfd_write(eventfd: &OwnedFd) {
+    let one: u64 = 1;
+    // SAFETY: writes the eight bytes of `one`.
+    unsafe { libc::write(eventfd.as_raw_fd(), (&one as *const u64).cast(), mem::size_of::<u64>()) };
+}
+
 pub(crate) fn timerfd_create(clock: libc::clockid_t) -> Result<OwnedFd> {
     // SAFETY: takes no pointer, and makes a descriptor.
     unsafe { owned(libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK)) }
