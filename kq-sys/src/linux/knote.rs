@@ -232,7 +232,7 @@ impl Knotes {
         if length >= MAX_KNOTES {
             return false;
         }
-        let more = length / 4 + 16;
+        let more = (length / 4 + 16).min(MAX_KNOTES - length);
         self.places.reserve_exact(more);
         for index in length..length + more {
             self.places.push(Knote { chain: core::mem::replace(&mut self.vacant, index as Index), ..Knote::VACANT });
