@@ -107,8 +107,8 @@ pub unsafe fn kevent(
 
 /// close(2) for a queue: closes the number, and the descriptors that the queue has beside it.
 ///
-/// A thread that waits on the queue is not woken, as on FreeBSD: it goes on until its time is over or an event of a
-/// descriptor comes. After a plain close(2) the queue's other descriptors stay open until the number is a queue again.
+/// A thread that waits on the queue is not woken, as on FreeBSD: it goes on until its time is over, or, with EBADF, until
+/// an event of a descriptor or a signal comes. After a plain close(2) the queue's other descriptors stay open until the number is a queue again.
 ///
 /// # Errors
 /// EBADF, EINTR and EIO as close(2).

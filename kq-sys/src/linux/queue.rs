@@ -40,6 +40,12 @@ pub(super) struct Queue {
     pub(super) turn: AtomicU8,
 }
 
+// The registry shares it by a pointer, which says nothing of that.
+const _: () = {
+    const fn is_shared<T: Sync>() {}
+    is_shared::<Queue>();
+};
+
 /// A queue's state while it is locked. After that the token is written to, if that is due.
 pub(super) struct Locked<'a>(ManuallyDrop<MutexGuard<'a, State>>);
 
@@ -218,7 +224,7 @@ impl Queue {
                 Applied::All => {}
             }
         } else if nevents == 0 {
-            return if sys::is_open(self.epoll) { Ok(0) } else { Err(libc::EBADF) };
+            return if sys::is_open(self.epoll) && sys::is_epoll(self.epoll) { Ok(0) } else { Err(libc::EBADF) };
         }
         if events.is_null() {
             return Err(libc::EFAULT);

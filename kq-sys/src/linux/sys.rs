@@ -76,23 +76,16 @@ impl Wait {
         Wait(nanos.min(u64::MAX - 1))
     }
 
-    /// When a wait that begins now is over for certain, on the coarse clock; `None` for one that waits not at all or
-    /// without end.
-    ///
-    /// It is asked at every wait, and needed by few: where all that came was for nothing. So it is the clock that costs
-    /// little, and whose ticks make such a wait some milliseconds longer.
+    /// When a wait that begins now is over; `None` for one that waits not at all or without end.
     #[inline]
     pub(crate) fn deadline(self) -> Option<u64> {
         let ends = self != Wait::NO && self != Wait::FOREVER;
-        ends.then(|| now(libc::CLOCK_MONOTONIC_COARSE).saturating_add(self.0))
+        ends.then(|| now(libc::CLOCK_MONOTONIC).saturating_add(self.0))
     }
 
     /// What is left of a wait until its deadline: `NO` when it is over.
-    #[cold]
     pub(crate) fn until(deadline: u64) -> Wait {
-        // The clock may have ticked just after it was asked for the deadline.
-        let tick = tick_of(libc::CLOCK_MONOTONIC_COARSE);
-        Wait::nanos(deadline.saturating_add(tick).saturating_sub(now(libc::CLOCK_MONOTONIC_COARSE)))
+        Wait::nanos(deadline.saturating_sub(now(libc::CLOCK_MONOTONIC)))
     }
 }
 
@@ -202,15 +195,6 @@ pub(crate) fn now(clock: libc::clockid_t) -> u64 {
 /// A clock of seconds that costs next to nothing to read.
 pub(crate) fn seconds() -> u32 {
     time_of(libc::CLOCK_MONOTONIC_COARSE).tv_sec as u32
-}
-
-/// How long a clock stands still between two ticks, in nanoseconds.
-fn tick_of(clock: libc::clockid_t) -> u64 {
-    // SAFETY: a timespec is plain integers, for which zeros are valid.
-    let mut tick: libc::timespec = unsafe { mem::zeroed() };
-    // SAFETY: `tick` is valid for writing.
-    unsafe { libc::clock_getres(clock, &mut tick) };
-    tick.tv_sec as u64 * NANOS_PER_SEC + tick.tv_nsec as u64
 }
 
 #[inline]
