@@ -14,6 +14,8 @@ use super::{constants::*, kevent, registry, signals, timespec};
 
 /// How many entries are fetched from epoll at once.
 const HARVEST: usize = 256;
+/// After how many harvests of calls that do not wait the clock is asked again.
+const LOOKS_A_SECOND: u32 = 16;
 /// How often a call that must not wait looks again, when all that it fetched came to nothing.
 const MAX_FRUITLESS: u32 = 64;
 
@@ -68,7 +70,7 @@ impl Queue {
             return None;
         }
         let mut state = self.lock();
-        let harvest = state.next_harvest();
+        let harvest = state.next_harvest(Wait::FOREVER);
         let half = list.room().div_ceil(2);
         if state.harvest_inner(half, harvest, list) {
             let next = if list.room() == 0 { turn::OUTER_THEN_INNER } else { turn::INNER };
@@ -126,7 +128,7 @@ impl Queue {
                 if self.life() != life {
                     return Err(libc::EBADF);
                 }
-                let harvest = *harvest.get_or_insert_with(|| state.next_harvest());
+                let harvest = *harvest.get_or_insert_with(|| state.next_harvest(wait));
                 let before = list.length;
                 if state.harvest(entries, harvest, list) {
                     self.turn.store(turn::INNER, Ordering::Relaxed);
@@ -170,43 +172,65 @@ impl Queue {
 }
 
 impl State {
-    fn next_harvest(&mut self) -> u32 {
+    /// Begins a harvest, and gives its number.
+    #[inline]
+    fn next_harvest(&mut self, wait: Wait) -> u32 {
         // Zero is for knotes that had no event yet.
         self.harvest = self.harvest.checked_add(1).unwrap_or(1);
-        self.now = sys::seconds();
+        // Who only looks, looks often.
+        if wait != Wait::NO || self.harvest % LOOKS_A_SECOND == 0 {
+            self.now = sys::seconds();
+        }
         self.harvest
     }
 
     /// Makes events of the entries that epoll gave; whether the inner set has more.
-    #[inline(never)] // a wait that gives nothing does without its frame
+    #[inline]
     fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u32, list: &mut EventList) -> bool {
         let mut inner = false;
         for entry in entries {
             let key = entry.u64;
-            match key {
-                0..=HIGHEST_KEY => self.take(Set::Outer, key, entry.events, harvest, list),
-                TOKEN => self.token_harvested(),
-                INNER => inner = true,
-                INOTIFY => self.harvest_inotify(),
-                SIGNALS => self.count_signals(),
-                _ if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
-                _ if key == CLOCKS[REALTIME] => self.expire(REALTIME),
-                _ => {}
+            if key <= HIGHEST_KEY {
+                self.take(Set::Outer, key, entry.events, harvest, list);
+            } else {
+                inner |= self.harvest_own(key);
             }
         }
+        // Without a token no knote is ready but by epoll, and no clock runs.
+        if !inner && self.token.is_none() {
+            return false;
+        }
+        self.harvest_rest(inner, harvest, list)
+    }
+
+    /// Does what one of the queue's own entries asks for; whether it was that of the inner set.
+    #[inline(never)]
+    fn harvest_own(&mut self, key: Key) -> bool {
+        match key {
+            TOKEN => self.token_harvested(),
+            INNER => return true,
+            INOTIFY => self.harvest_inotify(),
+            SIGNALS => self.count_signals(),
+            _ if key == CLOCKS[MONOTONIC] => self.expire(MONOTONIC),
+            _ if key == CLOCKS[REALTIME] => self.expire(REALTIME),
+            _ => {}
+        }
+        false
+    }
+
+    /// Makes events of what the outer set does not have; whether the inner set has more.
+    #[inline(never)]
+    fn harvest_rest(&mut self, inner: bool, harvest: u32, list: &mut EventList) -> bool {
         let mut inner_has_more = inner;
         if inner && list.room() > 0 {
             // It stands for all its entries with one, and gets the room that is left, less one for ready knotes.
             let kept_free = usize::from(self.ready.len() > 0);
             inner_has_more = self.harvest_inner((list.room() - kept_free).max(1), harvest, list);
         }
-        // Without it no knote is ready but by epoll, and no clock runs.
-        if self.token.is_some() {
-            self.deliver_ready(harvest, list);
-            // Both fail only where the number was closed by now; then nobody waits for what they show.
-            let _ = self.arm_clocks();
-            let _ = self.show_ready();
-        }
+        self.deliver_ready(harvest, list);
+        // Both fail only where the number was closed by now; then nobody waits for what they show.
+        let _ = self.arm_clocks();
+        let _ = self.show_ready();
         inner_has_more
     }
 

@@ -221,8 +221,10 @@ pub(crate) fn is_open(fd: RawFd) -> bool {
 #[inline]
 pub(crate) fn bytes_to_read(fd: RawFd) -> Result<c_int> {
     let mut bytes: c_int = 0;
+    // Past the C library's ioctl, whose list of arguments has to be unpacked first.
     // SAFETY: FIONREAD writes one int.
-    check(unsafe { libc::ioctl(fd, libc::FIONREAD, &mut bytes) }).map(|_| bytes)
+    let result = unsafe { libc::syscall(libc::SYS_ioctl, fd, libc::FIONREAD, &mut bytes as *mut c_int) };
+    check(result as c_int).map(|_| bytes)
 }
 
 /// SIOCOUTQ: what has been written to a socket and is not delivered yet.
