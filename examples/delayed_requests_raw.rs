@@ -3,6 +3,7 @@
 //! every `unsafe`.
 
 use std::ffi::c_int;
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
@@ -23,8 +24,9 @@ MILLISECONDS says otherwise.";
 
 /// Reads the arguments.
 pub fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let unit = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    // An argument need not be text, and is not taken for any then.
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let unit = match arguments.iter().map(|argument| argument.to_str().unwrap_or("")).collect::<Vec<_>>()[..] {
         [] => Some(1000),
         ["--help" | "-h"] => {
             println!("{HELP}");

@@ -40,6 +40,11 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 const ACCEPT_AGAIN: usize = 1;
 const GRACE_IS_OVER: usize = 2;
 
+/// Prints a line. That nobody reads it any more does not end the program.
+macro_rules! say {
+    ($to:expr, $($arg:tt)*) => { let _ = writeln!($to, $($arg)*); };
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let result = match Options::parse(env::args_os().skip(1)) {
@@ -130,7 +135,7 @@ impl Server {
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         listener.set_nonblocking(true)?;
-        println!("listening on {}", listener.local_addr()?);
+        say!(io::stdout(), "listening on {}", listener.local_addr()?);
         let deadline = Change::timer(GRACE_IS_OVER, options.grace).oneshot().disabled();
         let server = Server {
             deadline: queue.register(deadline, Source::Deadline)?,
@@ -167,7 +172,8 @@ impl Server {
             others.into_iter().fold(result, |result, other| result.and(other.join().expect("a thread does not panic")))
         })?;
         let cut_off = self.conns.lock().len();
-        println!(
+        say!(
+            io::stdout(),
             "stopped: {} connections, {} broken off, {cut_off} cut off, {} bytes echoed",
             self.accepted.load(Ordering::Relaxed),
             self.broken.load(Ordering::Relaxed),
@@ -215,7 +221,7 @@ impl Server {
             match listener.accept() {
                 Ok((stream, _)) => {
                     if let Err(error) = self.add(stream) {
-                        eprintln!("echo_server: a connection was refused: {error}");
+                        say!(io::stderr(), "echo_server: a connection was refused: {error}");
                     }
                 }
                 Err(error) => match error.raw_os_error() {
@@ -330,7 +336,7 @@ impl Server {
         drop(self.listener.lock().take());
         self.deadline.modify(Change::timer(GRACE_IS_OVER, self.grace).oneshot())?;
         let conns: Vec<_> = self.conns.lock().values().map(|registration| Arc::clone(registration.udata())).collect();
-        println!("stopping: {} connections are open", conns.len());
+        say!(io::stdout(), "stopping: {} connections are open", conns.len());
         for shared in &conns {
             if let Source::Conn(conn) = &mut *shared.lock() {
                 self.serve(conn, shared, chunk);

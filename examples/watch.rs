@@ -53,6 +53,10 @@ const SIGNALS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 macro_rules! say {
     ($($arg:tt)*) => { let _ = writeln!(io::stdout(), "watch: {}", format_args!($($arg)*)); };
 }
+/// The same for a complaint.
+macro_rules! complain {
+    ($($arg:tt)*) => { let _ = writeln!(io::stderr(), "watch: {}", format_args!($($arg)*)); };
+}
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -368,7 +372,7 @@ impl<'q> Tree<'q> {
                 if is_limit && self.look == 1 {
                     return Err(io::Error::new(error.kind(), text));
                 }
-                eprintln!("watch: {text}; what is in it is not watched");
+                complain!("{text}; what is in it is not watched");
                 Ok(None)
             }
         }
@@ -512,7 +516,7 @@ impl Job<'_> {
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
-                eprintln!("watch: {}: {error}", program.to_string_lossy());
+                complain!("{}: {error}", program.to_string_lossy());
                 return Ok(());
             }
         };
@@ -524,7 +528,7 @@ impl Job<'_> {
                 return Ok(());
             }
             Err(error) => {
-                eprintln!("watch: the command cannot be waited for: {error}");
+                complain!("the command cannot be waited for: {error}");
                 child.kill()?;
                 child.wait()?;
                 return Ok(());

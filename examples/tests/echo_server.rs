@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             a_stop_ends_idle_connections,
             without_descriptors_it_does_not_spin,
             it_listens_where_it_is_told,
+            a_stop_whose_lines_nobody_reads_is_a_stop,
             wrong_arguments_are_refused,
         ],
     )
@@ -316,6 +317,27 @@ fn it_listens_where_it_is_told() {
     let (status, lines) = taken.finish();
     assert_eq!((status.code(), lines.len()), (Some(1), 1), "{lines:#?}");
     server.stop(1, 0, 0);
+}
+
+/// Its lines failed, and with several threads it went on without end.
+fn a_stop_whose_lines_nobody_reads_is_a_stop() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    for threads in ["1", "4"] {
+        let mut command = command(&["--threads", threads]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut line = String::new();
+        // The reader, and with it the pipe's end, goes with this statement.
+        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).unwrap();
+        running::send(child.id().try_into().expect("a pid"), libc::SIGTERM);
+        let mut status = None;
+        running::wait_for("the server's end", || {
+            status = child.try_wait().expect("a child to wait for");
+            status.is_some()
+        });
+        assert_eq!(status.and_then(|status| status.code()), Some(0), "{threads} threads after {line:?}");
+    }
 }
 
 fn wrong_arguments_are_refused() {

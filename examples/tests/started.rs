@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             answers_come_in_the_order_of_their_delays,
             delayed_requests_explain_themselves,
             a_wrong_argument_is_one_line_and_status_2,
+            an_argument_that_is_no_text_is_refused_like_others,
             a_queue_in_mio,
             a_queue_in_tokio,
             every_field_and_both_lists,
@@ -75,6 +76,20 @@ fn a_wrong_argument_is_one_line_and_status_2() {
             assert_eq!(complaint.matches('\n').count(), 1, "{complaint}");
             assert!(complaint.ends_with('\n') && complaint.contains(arguments[0]), "{complaint}");
         }
+    }
+}
+
+/// It ended the program with a panic.
+fn an_argument_that_is_no_text_is_refused_like_others() {
+    use std::os::unix::ffi::OsStrExt;
+
+    for name in DELAYED {
+        let argument = std::ffi::OsStr::from_bytes(b"\xff");
+        let output = program(name).arg(argument).stdin(Stdio::null()).output().expect("the program starts");
+        let complaint = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "{name}: {complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(complaint.starts_with(&format!("{name}: ")), "{complaint}");
     }
 }
 

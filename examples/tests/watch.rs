@@ -9,9 +9,10 @@ mod common;
 mod running;
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use common::{program, programs, run, tests};
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             what_the_command_started_ends_with_it,
             the_command_has_default_signals_and_no_input,
             a_command_that_does_not_exist_is_told,
+            a_complaint_that_nobody_reads_does_not_end_it,
             signals_end_it,
             too_many_files_are_told,
             wrong_arguments_are_refused,
@@ -367,6 +369,27 @@ fn a_command_that_does_not_exist_is_told() {
         running.line("watch: /nonexistent/command: ");
     }
     stop(running, libc::SIGTERM);
+}
+
+/// The complaint failed, and the program with it.
+fn a_complaint_that_nobody_reads_does_not_end_it() {
+    let directory = TempDir::new("unread");
+    let file = directory.join("file");
+    append(&file, "x");
+    let mut command = program("watch");
+    command.current_dir(directory.path()).args(["file", "--", "./command"]);
+    let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(OwnedFd::from(writer)).spawn().unwrap();
+    drop((command, reader));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut sees = |text: &str| assert!(lines.any(|line| line.contains(text)), "no line with {text:?}");
+    sees("watching");
+    for _ in 0..3 {
+        append(&file, "y");
+        sees("run ./command");
+    }
+    running::send(child.id().try_into().unwrap(), libc::SIGTERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 fn signals_end_it() {
