@@ -291,8 +291,12 @@ impl Kqueue {
     /// it is dropped: nothing is allocated after the first wait.
     ///
     /// # Errors
-    /// EBADF (EINVAL on some systems) in a forked child, to which queues do not pass.
+    /// EBADF in a forked child, to which queues do not pass.
     pub fn await_events(&self, timeout: Option<Duration>) -> io::Result<Events> {
+        // In a forked child the pool may be locked by a thread that the child does not have.
+        if !self.handle.core.is_ours() {
+            return Err(error(libc::EBADF));
+        }
         let mut events = Events::lent(&self.pool, BATCH);
         self.await_events_into(&mut events, timeout)?;
         Ok(events)
@@ -310,7 +314,7 @@ impl Kqueue {
     /// The queue's waker, which ends another thread's wait.
     ///
     /// # Errors
-    /// As [`kq::Waker::new`].
+    /// As [`kq::Waker::new`]; EBADF in a forked child.
     pub fn waker(&self) -> io::Result<Waker> {
         self.handle.waker()
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::check::error;
 use crate::core::Core;
 use crate::deliver::{Buffer, Delivered};
 use crate::slots::{Split, WAKER_UDATA};
@@ -39,6 +40,10 @@ impl<V: Clone> Handle<V> {
 
     /// The queue's waker, made when first asked for.
     pub(crate) fn waker(&self) -> io::Result<Waker> {
+        // In a forked child the lock may be held by a thread that the child does not have.
+        if !self.core.is_ours() {
+            return Err(error(libc::EBADF));
+        }
         let mut waker = self.waker.lock();
         let waker = match &mut *waker {
             Some(waker) => waker,

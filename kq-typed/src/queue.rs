@@ -136,7 +136,7 @@ impl<T> Queue<T> {
     /// What is still in the buffer from a batch before is dropped first, so no value is held while waiting.
     ///
     /// # Errors
-    /// EBADF (EINVAL on some systems) in a forked child, to which queues do not pass.
+    /// EBADF in a forked child, to which queues do not pass.
     pub fn wait<'a>(&'a self, ready: &'a mut ReadyBuffer<T>, timeout: Option<Duration>) -> io::Result<Batch<'a, T>> {
         self.handle.wait(&mut ready.buffer, timeout)?;
         let Buffer { raw, pending, .. } = &mut ready.buffer;
@@ -189,7 +189,7 @@ impl<T> Queue<T> {
     /// The queue's waker, which ends another thread's wait.
     ///
     /// # Errors
-    /// As [`kq::Waker::new`].
+    /// As [`kq::Waker::new`]; EBADF in a forked child.
     pub fn waker(&self) -> io::Result<Waker> {
         self.handle.waker()
     }

@@ -7,7 +7,7 @@ mod common;
 
 use common::*;
 use kq_typed::kq::Change;
-use kq_typed::{EventFilter, EventFlags, Kqueue, Queue, Registration};
+use kq_typed::{EventFilter, EventFlags, Kqueue, Queue, Registration, Waker};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -17,11 +17,12 @@ fn errno<T>(result: std::io::Result<T>) -> i32 {
 }
 
 /// Whether a queue that the child makes, under the number of the parent's, keeps its knote when what the child has of the
-/// parent's goes.
+/// parent's goes, and is not woken by the parent's waker.
 fn a_queue_of_the_same_number_survives(
     socket: &UnixStream,
     parents: Queue<&'static str>,
     registration: Registration<&'static str>,
+    waker: &Waker,
 ) -> bool {
     let number = parents.as_raw_fd();
     // SAFETY: the parent's queue is not used in the child; where it was not inherited this does nothing.
@@ -36,11 +37,12 @@ fn a_queue_of_the_same_number_survives(
     };
     let _own = own.register(Change::write(socket).clear(), "own").unwrap();
     let read = own.register(Change::read(socket).clear(), "own").unwrap();
-    let told = errno(registration.disable());
+    let _wakers = own.waker().unwrap();
+    let told = [errno(registration.disable()), errno(waker.wake()), errno(parents.waker())];
     drop(registration);
     drop(parents);
     // Both knotes are there, and the queue.
-    told == libc::EBADF
+    told == [libc::EBADF; 3]
         && own.as_raw_fd() == number
         && own.wait(&mut own.events(8), PATIENCE).unwrap().count() == 1
         && read.enable().is_ok()
@@ -53,6 +55,8 @@ fn a_forked_child_leaves_the_parents_queue_alone() {
     let registration = queue.register(Change::read(&a), "typed").unwrap();
     let kq = Kqueue::new().unwrap();
     kq.register(&a, EventFilter::Read, EventFlags::ADD, Some("dynamic")).unwrap();
+
+    let waker = queue.waker().unwrap();
 
     // SAFETY: the child calls nothing that another thread's locks could stop: this thread alone uses the queues, and it
     // leaves by `_exit`.
@@ -68,7 +72,7 @@ fn a_forked_child_leaves_the_parents_queue_alone() {
         let waited = errno(queue.wait(&mut queue.events(1), NOW).map(drop));
         let found = queue.get(registration.id()).is_some() || queue.deregister(registration.id()).is_some();
         let as_told = answers.iter().chain([&waited]).all(|answer| *answer == libc::EBADF) && !found;
-        let survives = a_queue_of_the_same_number_survives(&a, queue, registration);
+        let survives = a_queue_of_the_same_number_survives(&a, queue, registration, &waker);
         drop(kq);
         // SAFETY: ends the process.
         unsafe { libc::_exit(i32::from(!as_told) + 2 * i32::from(!survives)) };

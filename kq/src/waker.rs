@@ -96,6 +96,10 @@ impl Waker {
     /// ENOENT if the waker's user event was deleted, EBADF in a forked child.
     #[inline]
     pub fn wake(&self) -> io::Result<()> {
+        // A forked child has the sockets, too, and perhaps another queue under the number.
+        if !self.queue.is_ours() {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
         match &self.means {
             #[cfg(has_user)]
             Means::User { trigger } => Ok(self.queue.apply(std::slice::from_ref(trigger))?),
@@ -209,6 +213,29 @@ mod tests {
             let mut events = EventBuffer::with_capacity(4);
             let woken = queue.wait(&mut events, PATIENCE).unwrap();
             assert_eq!(woken.iter().map(|event| event.udata()).collect::<Vec<_>>(), [waker.udata()]);
+        }
+    }
+
+    /// Its byte went into the socket that both processes have, and woke the parent.
+    #[test]
+    #[cfg(not(any(target_os = "tvos", target_os = "watchos")))] // no fork(2) there
+    fn a_child_does_not_wake_its_parent() {
+        let queue = Arc::new(Kqueue::new().unwrap());
+        for waker in [Waker::new(&queue, 1, 1).unwrap(), Waker::over_socket(&queue, 2).unwrap()] {
+            // SAFETY: the child makes system calls only, and exits without running this process's exit handlers.
+            let child = unsafe { libc::fork() };
+            assert!(child >= 0, "{}", io::Error::last_os_error());
+            if child == 0 {
+                let refused = waker.wake().is_err_and(|error| error.raw_os_error() == Some(libc::EBADF));
+                // SAFETY: ends the process.
+                unsafe { libc::_exit(i32::from(!refused)) };
+            }
+            let mut status = 0;
+            // SAFETY: `status` is valid for the call's write.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{waker:?}: {status:#x}");
+            let mut events = EventBuffer::with_capacity(4);
+            assert!(queue.wait(&mut events, Some(Duration::ZERO)).unwrap().is_empty());
         }
     }
 }

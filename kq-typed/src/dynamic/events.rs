@@ -75,6 +75,10 @@ impl Drop for Events {
         };
         // Values are dropped here, before the pool is locked.
         buffer.clear();
+        // In a forked child the pool may be locked by a thread that the child does not have.
+        if buffer.core.as_ref().is_some_and(|core| !core.is_ours()) {
+            return;
+        }
         let mut buffers = pool.buffers.lock();
         if buffers.len() < KEPT {
             buffers.push(buffer);
