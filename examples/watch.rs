@@ -2,7 +2,7 @@
 //!
 //! A knote on a directory tells that its entries changed, and not which: its listing is compared with the one before. It
 //! does not tell of writes to its files: each has a knote, and so a descriptor, of its own. An editor that saves by renaming
-//! leaves that knote on the old file: what has the path by then is opened anew, and the directory above tells when it is
+//! leaves that knote on the old file: what has the path by then is opened anew, and the directories above tell when it is
 //! there. Events within a tenth of a second are one change.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,7 +120,7 @@ impl Options {
 enum Source {
     File(PathBuf),
     Directory,
-    /// A directory above a path, for the case that the path vanishes.
+    /// A directory above a path, for the case that the path, or what leads to it, becomes another's.
     Parent,
     Quiet,
     Kill,
@@ -213,7 +213,7 @@ struct Tree<'q> {
     /// The highest number that a file's descriptor may have: they are given out from the lowest on.
     most: usize,
     nodes: BTreeMap<PathBuf, Node>,
-    /// For each root the lowest directory above it that is there.
+    /// For each root the directories above it that are there.
     parents: BTreeMap<PathBuf, Node>,
     /// Files that were written to: a clock may be too coarse to show that.
     written: BTreeSet<PathBuf>,
@@ -362,6 +362,8 @@ impl<'q> Tree<'q> {
             Ok(watched) => Ok(Some(watched)),
             // Gone again: the directory that it was in tells.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // It may be passed and not be read: what goes and comes in it is not seen.
+            Err(error) if kind == Kind::Parent && error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
             Err(error) => {
                 let used_up = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
                 let text = match used_up {
@@ -398,45 +400,45 @@ impl<'q> Tree<'q> {
         Ok(Watched { _knote: knote, file })
     }
 
-    /// Watches the lowest directory above a root that is there: it tells when the root, or what leads to it, is back.
+    /// Watches the directories above a root: each tells when what leads to the root goes or comes in it.
     fn watch_above(&mut self, root: &Path) -> io::Result<()> {
-        loop {
-            let Some((parent, id)) = above(root) else { return Ok(()) };
-            match self.parents.get_mut(&parent) {
-                Some(node) if node.stamp.id == id => {
-                    node.seen = self.look;
-                    return Ok(());
-                }
+        // The highest first: what appears in one that is watched already is told.
+        let above: Vec<_> = above(root).collect();
+        for parent in above.into_iter().rev() {
+            let Some(id) = directory_id(parent) else { return Ok(()) };
+            match self.parents.get_mut(parent) {
+                Some(node) if node.stamp.id == id => node.seen = self.look,
                 _ => {
-                    let watched = self.open_unless_refused(&parent, Kind::Parent)?;
+                    let watched = self.open_unless_refused(parent, Kind::Parent)?;
                     let stamp = Stamp { id, state: None };
                     let node = Node { kind: Kind::Parent, stamp, _watched: watched, seen: self.look };
-                    self.parents.insert(parent, node);
-                    // Once more: it may be another one that is the lowest by now.
+                    self.parents.insert(parent.to_owned(), node);
                 }
             }
         }
+        Ok(())
     }
 
     /// Whether something else has the path of a root, or leads to it, than at the last look.
     fn is_disturbed(&self) -> bool {
         self.roots.iter().any(|root| {
             let id = self.inspect(root).map(|(metadata, kind)| Stamp::new(&metadata, kind).id);
-            let parent = above(root);
-            let known_parent = parent.as_ref().and_then(|(path, _)| self.parents.get(path));
+            let known = |parent: &Path| self.parents.get(parent).map(|node| node.stamp.id);
             id != self.nodes.get(root).map(|node| node.stamp.id)
-                || parent.as_ref().map(|(_, id)| *id) != known_parent.map(|node| node.stamp.id)
+                || above(root).any(|parent| directory_id(parent) != known(parent))
         })
     }
 }
 
-/// The lowest directory above a path that is there, and its id.
-fn above(path: &Path) -> Option<(PathBuf, (u64, u64))> {
-    path.ancestors().skip(1).find_map(|parent| {
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        let metadata = fs::metadata(parent).ok().filter(Metadata::is_dir)?;
-        Some((parent.to_owned(), (metadata.dev(), metadata.ino())))
-    })
+/// The paths of the directories above a path, the lowest first.
+fn above(path: &Path) -> impl Iterator<Item = &Path> {
+    path.ancestors().skip(1).map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+}
+
+/// The id of the directory that has the path, if one has.
+fn directory_id(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(path).ok().filter(Metadata::is_dir)?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl Stamp {

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             a_file_that_is_replaced_by_rename_is_followed,
             a_file_that_vanishes_may_come_back,
             a_file_may_come_back_with_its_directories,
+            a_file_goes_and_comes_with_a_directory_far_above,
             a_directory_has_files_that_come_change_and_go,
             directories_below_are_watched_with_r,
             directories_below_are_not_watched_without_r,
@@ -201,6 +202,34 @@ fn a_file_may_come_back_with_its_directories() {
         running.line("watch: changed a/b/c/file");
         running.line("watch: exit status: 0");
     }
+    stop(running, libc::SIGTERM);
+}
+
+/// Only the directory that the file is in was watched, which knows nothing of its own path.
+fn a_file_goes_and_comes_with_a_directory_far_above() {
+    let directory = TempDir::new("above");
+    for release in ["one", "two"] {
+        fs::create_dir_all(directory.join(release).join("b/c")).unwrap();
+        append(&directory.join(release).join("b/c/file"), release);
+    }
+    std::os::unix::fs::symlink("one", directory.join("a")).unwrap();
+    let mut running = start(&directory, &["a/b/c/file"], "cat a/b/c/file; echo");
+    // As releases are switched.
+    std::os::unix::fs::symlink("two", directory.join("new")).unwrap();
+    fs::rename(directory.join("new"), directory.join("a")).unwrap();
+    running.line("watch: replaced a/b/c/file");
+    running.exactly("two");
+    running.line("watch: exit status: 0");
+    append(&directory.join("two/b/c/file"), "+");
+    running.line("watch: changed a/b/c/file");
+    running.exactly("two+");
+    running.line("watch: exit status: 0");
+    fs::rename(directory.join("two"), directory.join("away")).unwrap();
+    running.line("watch: gone a/b/c/file");
+    running.line("watch: exit status: 0");
+    fs::rename(directory.join("away"), directory.join("two")).unwrap();
+    running.line("watch: new a/b/c/file");
+    running.exactly("two+");
     stop(running, libc::SIGTERM);
 }
 
