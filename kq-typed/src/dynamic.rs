@@ -115,6 +115,7 @@ impl Kqueue {
     ///   flags; or the kernel says so.
     /// - EBADF: the descriptor is closed or negative.
     /// - ESRCH: there is no such process.
+    /// - EEXIST: the user event with the ident `isize::MAX as usize`, which is the queue's own.
     /// - ENOMEM: there is no memory, or no key (with pointers of 32 bits there are 2²⁰), or no user event left.
     /// - Whatever else the kernel answers: see [`kq::Kqueue::apply`].
     pub fn register<T: Any + Send + Sync>(

@@ -89,7 +89,8 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     /// The value is dropped; pass a clone of an `Arc` to keep it. Nothing is left in queue or store.
-    /// - EEXIST: another registration has the knote (a queue has one for each ident and filter).
+    /// - EEXIST: another registration has the knote (a queue has one for each ident and filter), or it is the user event
+    ///   with the ident `isize::MAX as usize`, which is the queue's own.
     /// - EINVAL: the change is not one that adds, has a udata (the queue's own business), NOTE_TRACK,
     ///   EV_UDATA_SPECIFIC or EV_KEEPUDATA; or the kernel says so.
     /// - EBADF: the descriptor is closed, negative, or cannot be one; or the queue belongs to the process that this one
@@ -123,6 +124,9 @@ impl<T> Queue<T> {
     }
 
     /// Room for `capacity` events (at least one), to be used for any number of waits, by one thread at a time.
+    ///
+    /// # Panics
+    /// As [`kq::EventBuffer::with_capacity`].
     pub fn events(&self, capacity: usize) -> ReadyBuffer<T> {
         ReadyBuffer::with_capacity(capacity)
     }

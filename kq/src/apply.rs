@@ -152,8 +152,9 @@ impl Kqueue {
     /// not matter.
     ///
     /// # Errors
-    /// EINVAL if `change` is not one that adds; otherwise the error of adding. If the old knote could not be deleted
-    /// the error says why: on Apple EINPROGRESS for one with EV_DISPATCH2 whose event has been delivered.
+    /// EINVAL if `change` is not one that adds; otherwise the error of adding, and then the old knote is gone. If the old
+    /// knote could not be deleted the error says why: on Apple EINPROGRESS for one with EV_DISPATCH2 whose event has been
+    /// delivered.
     ///
     /// ```
     /// use kq::{Change, Kqueue};

@@ -37,6 +37,9 @@ pub struct Events {
 impl Events {
     /// An empty collection for up to `capacity` events of a wait (at least one), for
     /// [`Kqueue::await_events_into`](crate::Kqueue::await_events_into).
+    ///
+    /// # Panics
+    /// As [`kq::EventBuffer::with_capacity`].
     pub fn with_capacity(capacity: usize) -> Events {
         Events { buffer: Some(Buffer::with_capacity(capacity)), pool: None }
     }
