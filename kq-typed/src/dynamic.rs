@@ -232,16 +232,15 @@ impl Kqueue {
         self.handle.core.modify(key, changed)
     }
 
-    /// Gives a timer another interval, from now on.
+    /// Gives a timer another interval, from now on. It keeps its mode and, on Apple's systems, how punctual it is; one of
+    /// [`register_timer_at`](Kqueue::register_timer_at) becomes one of an interval, and stays one-shot.
     ///
     /// # Errors
     /// EINVAL if it is no timer; otherwise as [`modify`](Kqueue::modify).
     pub fn modify_timer(&self, target: impl Into<Target>, interval: Duration) -> io::Result<()> {
         let key = self.key(target.into())?;
         let stored = self.handle.core.stored(key).ok_or(error(libc::ENOENT))?;
-        let timer = Change::timer(stored.ident(), interval);
-        let mode = stored.flags().difference(Flags::DISABLE);
-        self.handle.core.modify(key, timer.set_flags(mode))
+        self.handle.core.modify(key, with_interval(&stored, interval))
     }
 
     /// Enables a registration after [`disable`](Kqueue::disable), or after an event of one with
@@ -329,6 +328,25 @@ impl Kqueue {
     }
 }
 
+/// The notes of a timer that say how it runs, rather than when.
+#[cfg(apple)]
+const MANNER: u32 =
+    kq_sys::NOTE_CRITICAL | kq_sys::NOTE_BACKGROUND | kq_sys::NOTE_LEEWAY | kq_sys::NOTE_MACH_CONTINUOUS_TIME;
+#[cfg(not(apple))]
+const MANNER: u32 = 0;
+
+/// A timer's change with another interval; of another filter's change it makes a timer, which is not that registration's.
+fn with_interval(stored: &Change, interval: Duration) -> Change {
+    let timer = Change::timer(stored.ident(), interval);
+    if stored.filter() != Filter::TIMER {
+        return timer;
+    }
+    let mode = stored.flags().difference(Flags::DISABLE);
+    let notes = timer.get_fflags() | stored.get_fflags() & MANNER;
+    // The extra words of Apple's struct, which hold the leeway, stay.
+    stored.udata(0).set_flags(mode).fflags(notes).data(timer.get_data())
+}
+
 /// The change that `register` makes of its arguments.
 fn change(ident: usize, filter: EventFilter, flags: EventFlags) -> io::Result<Change> {
     let kernel = filter.kernel();
@@ -377,5 +395,27 @@ impl AsRawFd for Kqueue {
 impl fmt::Debug for Kqueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Kqueue").field("fd", &self.as_raw_fd()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_interval_keeps_how_the_timer_runs() {
+        const LONG: Duration = Duration::from_secs(5);
+        let old = Change::timer(3, Duration::from_millis(1)).udata(9).add_flags(Flags::DISPATCH | Flags::DISABLE);
+        assert_eq!(with_interval(&old, LONG), Change::timer(3, LONG).dispatch());
+        // It became an ordinary one.
+        #[cfg(apple)]
+        assert_eq!(
+            with_interval(&old.critical().leeway(LONG), LONG),
+            Change::timer(3, LONG).dispatch().critical().leeway(LONG)
+        );
+        assert_eq!(
+            with_interval(&Change::timer_at(3, SystemTime::now() + LONG), LONG),
+            Change::timer(3, LONG).oneshot()
+        );
     }
 }
