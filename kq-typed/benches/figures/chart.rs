@@ -19,6 +19,7 @@ fn class(name: &str) -> &'static str {
     match name {
         "kq" => "kq",
         "kq without data" => "bare",
+        "kq edge without data" => "edge",
         "kq-sys" => "raw",
         "kq-typed Queue<T>" => "typed",
         "kq-typed Kqueue" => "dynamic",
@@ -32,9 +33,10 @@ fn class(name: &str) -> &'static str {
 }
 
 /// Each class's colour on white and on black: ours warm, the system's means grey, other libraries cool.
-const COLOURS: [(&str, &str, &str); 11] = [
+const COLOURS: [(&str, &str, &str); 12] = [
     ("kq", "#d1242f", "#ff7b72"),
     ("bare", "#bc4c00", "#ffa657"),
+    ("edge", "#7d4e00", "#e3b341"),
     ("raw", "#9a6700", "#d29922"),
     ("typed", "#bf3989", "#f778ba"),
     ("dynamic", "#8250df", "#b392f0"),

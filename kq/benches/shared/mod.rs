@@ -35,6 +35,11 @@ pub trait Case {
         true
     }
 
+    /// Whether all that is ready is read, so that it does not matter whether what is left is told again.
+    fn drains(&self) -> bool {
+        false
+    }
+
     fn set_up<P: Poller>(&self) -> Run;
 }
 

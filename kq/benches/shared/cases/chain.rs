@@ -40,6 +40,10 @@ struct Chain {
 }
 
 impl Case for Chain {
+    fn drains(&self) -> bool {
+        true
+    }
+
     fn set_up<P: Poller>(&self) -> Run {
         let (sockets, active) = (Rc::clone(&self.sockets), self.active);
         let (readers, writers) = (sockets.readers(), sockets.writers());

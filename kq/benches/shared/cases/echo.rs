@@ -26,6 +26,10 @@ pub fn families<F: Field>() -> Vec<Family> {
 struct Echo(usize);
 
 impl Case for Echo {
+    fn drains(&self) -> bool {
+        true
+    }
+
     fn set_up<P: Poller>(&self) -> Run {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
         let mut client = Client::start(listener.local_addr().expect("the port's number").port(), self.0);

@@ -64,6 +64,10 @@ fn in_two_threads(processors: usize, near: impl FnOnce(), far: impl FnOnce() + S
 struct PingPong(usize);
 
 impl Case for PingPong {
+    fn drains(&self) -> bool {
+        true
+    }
+
     fn set_up<P: Poller>(&self) -> Run {
         let processors = self.0;
         let sockets = Sockets::pairs(1);

@@ -1,4 +1,5 @@
-//! kq; without `DATA` it does not ask how much there is to read, where that can be left out.
+//! kq; without `DATA` it does not ask how much there is to read, where that can be left out, and with `EDGE` it is told of
+//! what arrives, as mio is, and not again of what is left.
 
 use std::hint::black_box;
 use std::os::fd::RawFd;
@@ -10,15 +11,10 @@ use ::kq::{Change, EventBuffer, Kqueue, Waker};
 use super::super::poller::{Poller, Timers, Wait, Wakes};
 use super::super::sockets::borrow;
 
-/// Whether a change can say that it needs no `data`.
-pub const CAN_LEAVE_DATA_OUT: bool = false;
+/// Whether `data` is left out of the events of changes that say so; elsewhere they are the same as others.
+pub const CAN_LEAVE_DATA_OUT: bool = cfg!(has_nodata);
 
-/// The change without the question for `data`.
-fn without_data(change: Change) -> Change {
-    change
-}
-
-pub struct Kq<const DATA: bool> {
+pub struct Kq<const DATA: bool, const EDGE: bool = false> {
     queue: Arc<Kqueue>,
     events: EventBuffer,
     changes: Vec<Change>,
@@ -39,12 +35,13 @@ fn hand_on<const DATA: bool>(events: &[::kq::Event], mut handle: impl FnMut(RawF
     events.len()
 }
 
-impl<const DATA: bool> Kq<DATA> {
+impl<const DATA: bool, const EDGE: bool> Kq<DATA, EDGE> {
     fn list(&mut self, fds: &[RawFd], make: impl Fn(Change) -> Change) {
         self.changes.clear();
         self.changes.extend(fds.iter().map(|fd| {
             let change = Change::read(&borrow(*fd)).udata(*fd as usize);
-            make(if DATA { change } else { without_data(change) })
+            let change = if EDGE { change.clear() } else { change };
+            make(if DATA { change } else { change.without_data() })
         }));
     }
 
@@ -59,8 +56,13 @@ impl<const DATA: bool> Kq<DATA> {
     }
 }
 
-impl<const DATA: bool> Poller for Kq<DATA> {
-    const NAME: &'static str = if DATA { "kq" } else { "kq without data" };
+impl<const DATA: bool, const EDGE: bool> Poller for Kq<DATA, EDGE> {
+    const NAME: &'static str = match (DATA, EDGE) {
+        (true, false) => "kq",
+        (true, true) => "kq edge",
+        (false, false) => "kq without data",
+        (false, true) => "kq edge without data",
+    };
 
     fn new(room: usize) -> Self {
         let queue = Arc::new(Kqueue::new().unwrap());
@@ -98,7 +100,7 @@ impl<const DATA: bool> Poller for Kq<DATA> {
     }
 }
 
-impl<const DATA: bool> Wakes for Kq<DATA> {
+impl<const DATA: bool, const EDGE: bool> Wakes for Kq<DATA, EDGE> {
     type Waker = Waker;
 
     fn waker(&self) -> Waker {
@@ -114,7 +116,7 @@ impl<const DATA: bool> Wakes for Kq<DATA> {
     }
 }
 
-impl<const DATA: bool> Timers for Kq<DATA> {
+impl<const DATA: bool, const EDGE: bool> Timers for Kq<DATA, EDGE> {
     const NAME: &'static str = "kq";
 
     fn new(_: usize) -> Option<Self> {

@@ -51,6 +51,9 @@ impl Field for Rivals {
         if kq::CAN_LEAVE_DATA_OUT && case.delivers() {
             field.push(poller::<Kq<false>>(case));
         }
+        if case.drains() {
+            field.push(poller::<Kq<false, true>>(case));
+        }
         #[cfg(not(target_os = "linux"))]
         field.extend([poller::<nix::Nix>(case), poller::<rustix::Rustix>(case)]);
         field.extend([poller::<mio::Mio>(case), poller::<polling::Polling>(case)]);
