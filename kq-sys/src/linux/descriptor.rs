@@ -128,22 +128,14 @@ impl Knote {
 }
 
 impl State {
-    #[inline(never)]
+    #[inline(always)] // see `syscall`
     pub(super) fn attach_descriptor(&mut self, change: &kevent) -> Result<()> {
         let fd = change.ident as RawFd;
         if self.is(fd) {
             return Err(libc::EINVAL);
         }
         if change.filter == EVFILT_WRITE {
-            if is_queue(fd) {
-                return Err(libc::EINVAL);
-            }
-            if sys::poll_now(fd, libc::POLLOUT) & libc::POLLERR != 0 && kind_of(fd) == Ok(Kind::Pipe) {
-                return Err(libc::EPIPE);
-            }
-            if change.fflags & NOTE_LOWAT != 0 {
-                self.need_looks()?;
-            }
+            self.prepare_writing(change)?;
         }
         let watch = Watch {
             entry: Entry::In(Set::Outer),
@@ -152,21 +144,46 @@ impl State {
             known: self.now,
         };
         let index = self.insert(change, Source::Descriptor(watch))?;
-        let added = self.add_entry(index);
-        if added.is_err() {
-            self.forget(index);
+        let (key, interest) = (self.knotes.key(index), self.interest(index));
+        let other =
+            self.knotes.find_beside(index, if change.filter == EVFILT_READ { EVFILT_WRITE } else { EVFILT_READ });
+        match self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key) {
+            Ok(()) if other.is_none() => Ok(()),
+            added => self.attach_otherwise(index, other, added),
         }
-        added
     }
 
-    /// Makes the knote's epoll entry: in the first set, or in the inner one where the other filter's is there.
-    fn add_entry(&mut self, index: Index) -> Result<()> {
+    /// What a knote for writing is refused for, or needs.
+    #[inline(never)]
+    fn prepare_writing(&mut self, change: &kevent) -> Result<()> {
+        let fd = change.ident as RawFd;
+        if is_queue(fd) {
+            return Err(libc::EINVAL);
+        }
+        if sys::poll_now(fd, libc::POLLOUT) & libc::POLLERR != 0 && kind_of(fd) == Ok(Kind::Pipe) {
+            return Err(libc::EPIPE);
+        }
+        if change.fflags & NOTE_LOWAT != 0 {
+            self.need_looks()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with a knote whose entry was refused by the outer set, or is not the descriptor's only one.
+    #[inline(never)]
+    fn attach_otherwise(&mut self, index: Index, other: Option<Index>, added: Result<()>) -> Result<()> {
+        let placed = self.place_entry(index, other, added);
+        if placed.is_err() {
+            self.forget(index);
+        }
+        placed
+    }
+
+    /// Finds the place of a knote's entry: in the outer set, or in the inner one where the other filter's is there.
+    fn place_entry(&mut self, index: Index, other: Option<Index>, mut added: Result<()>) -> Result<()> {
         let knote = &self.knotes[index];
         let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
-        let other = if knote.filter == EVFILT_READ { EVFILT_WRITE } else { EVFILT_READ };
-        let other = self.knotes.find_beside(index, other);
         let mut set = Set::Outer;
-        let mut added = self.ctl(libc::EPOLL_CTL_ADD, fd, interest, key);
         if added == Err(libc::EEXIST) && self.entry_of(other) == Some(Set::Outer) {
             set = Set::Inner;
             added = self.ctl_for(set, libc::EPOLL_CTL_ADD, fd, interest, key);
@@ -227,6 +244,7 @@ impl State {
     }
 
     /// What the knote's entry asks of epoll.
+    #[inline]
     fn interest(&self, index: Index) -> u32 {
         let knote = &self.knotes[index];
         // No interest at all: errors and hang-ups, which cannot be left out, come once at most and are dropped. The
@@ -248,6 +266,7 @@ impl State {
     }
 
     /// Writes the knote's interest to its entry, which makes epoll look at the file anew.
+    #[inline(never)]
     fn renew(&mut self, index: Index) -> Result<()> {
         let knote = &self.knotes[index];
         let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
@@ -277,7 +296,7 @@ impl State {
     }
 
     /// Takes the knote's entry out of its set, whichever filter's.
-    #[inline]
+    #[inline(always)] // see `syscall`
     pub(super) fn remove_entry(&mut self, index: Index) -> Result<()> {
         let fd = self.knotes[index].ident as RawFd;
         match &self.knotes[index].source {

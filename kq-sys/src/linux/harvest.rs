@@ -95,6 +95,7 @@ impl Queue {
     }
 
     /// Waits until there are events, and makes them.
+    #[inline(always)] // see `syscall`
     pub(super) fn scan(&self, list: &mut EventList, mut wait: Wait) -> Result<usize> {
         let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
         let mut harvest = None;

@@ -16,6 +16,7 @@ mod signal;
 mod signals;
 mod stale;
 mod sys;
+mod syscall;
 mod timer;
 mod user;
 mod vnode;

@@ -238,7 +238,7 @@ impl Queue {
     ///
     /// # Safety
     /// `changes` must be null or valid for reading `count` entries; it may be the array of `list`.
-    #[inline(never)] // a wait does without its frame
+    #[inline(always)] // see `syscall`
     unsafe fn apply(&self, changes: *const kevent, count: usize, list: &mut EventList) -> Result<Applied> {
         if changes.is_null() {
             return Err(libc::EFAULT);
@@ -303,7 +303,7 @@ impl State {
     }
 
     /// epoll_ctl on the queue's number.
-    #[inline]
+    #[inline(always)] // see `syscall`
     pub(super) fn ctl(&self, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
         if self.closed {
             return Err(libc::EBADF);
@@ -316,7 +316,7 @@ impl State {
     }
 
     /// epoll_ctl on one of the two sets; the inner one is made when it is first needed.
-    #[inline]
+    #[inline(always)] // see `syscall`
     pub(super) fn ctl_in(&mut self, set: Set, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
         match set {
             Set::Outer => self.ctl(operation, fd, interest, key),
@@ -324,6 +324,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     fn ctl_inner(&mut self, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
         let inner = match &self.inner {
             Some(inner) => inner.as_raw_fd(),
@@ -339,7 +340,7 @@ impl State {
 
     /// epoll_ctl for a knote's descriptor: EBADF for one of the queue's own, which may have got the number of one that
     /// the program has closed.
-    #[inline]
+    #[inline(always)] // see `syscall`
     pub(super) fn ctl_for(&mut self, set: Set, operation: i32, fd: RawFd, interest: u32, key: Key) -> Result<()> {
         if self.is_own(fd) {
             return Err(libc::EBADF);
@@ -446,7 +447,8 @@ impl State {
         Ok(Applied::All)
     }
 
-    /// Applies one change. A knote that is made takes fflags and data out of it, as receipts show.
+    /// Applies one change. A knote that is made takes the fflags out of it, as receipts show.
+    #[inline(always)] // see `syscall`
     fn register(&mut self, change: &mut kevent) -> Result<()> {
         if change.flags & (EV_ENABLE | EV_DISABLE) == EV_ENABLE | EV_DISABLE {
             return Err(libc::EINVAL);
@@ -475,15 +477,13 @@ impl State {
             let open = !is_descriptor || sys::is_open(change.ident as RawFd);
             return Err(if open { libc::ENOENT } else { libc::EBADF });
         }
-        let asked = *change;
-        (change.fflags, change.data) = (0, 0);
-        let attached = match asked.filter {
-            EVFILT_READ | EVFILT_WRITE => self.attach_descriptor(&asked),
-            _ => self.attach(&asked),
+        let attached = match change.filter {
+            EVFILT_READ | EVFILT_WRITE => self.attach_descriptor(change),
+            _ => self.attach(change),
         };
-        if attached == Err(libc::EBADF) {
-            // The descriptor is looked up before there is a knote to take them.
-            change.fflags = asked.fflags;
+        // A descriptor is looked up before there is a knote to take them.
+        if attached != Err(libc::EBADF) {
+            change.fflags = 0;
         }
         attached
     }
@@ -552,22 +552,30 @@ impl State {
     }
 
     /// Deletes a knote, telling where its descriptor was no longer the file that it was added for.
+    #[inline(always)] // see `syscall`
     fn delete(&mut self, index: Index) -> Result<()> {
         self.is_number_unproven |= needs_proof(self.knotes[index].filter);
         let outcome = self.remove_entry(index);
-        self.forget(index);
+        self.take_out(index);
         outcome
     }
 
     /// Deletes a knote after its last event.
+    #[inline(never)]
     pub(super) fn finish(&mut self, index: Index) {
         // A descriptor that was closed in the meantime takes its entry along.
         let _ = self.remove_entry(index);
-        self.forget(index);
+        self.take_out(index);
     }
 
     /// Takes a knote out of the table, whose epoll entry is gone or about to go.
+    #[inline(never)]
     pub(super) fn forget(&mut self, index: Index) {
+        self.take_out(index);
+    }
+
+    #[inline(always)] // see `syscall`
+    fn take_out(&mut self, index: Index) {
         self.ready.remove(&mut self.knotes, index);
         self.clocks.remove(&mut self.knotes, index);
         if matches!(self.knotes[index].source, Source::Descriptor(_)) {
@@ -577,6 +585,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     fn forget_other(&mut self, index: Index) {
         self.unsubscribe(index);
         let ident = self.knotes[index].ident;

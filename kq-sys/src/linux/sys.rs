@@ -6,6 +6,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use super::syscall::syscall;
+
 /// An errno.
 pub(crate) type Errno = c_int;
 pub(crate) type Result<T> = core::result::Result<T, Errno>;
@@ -51,11 +53,12 @@ pub(crate) fn epoll_create(cloexec: bool) -> Result<OwnedFd> {
 }
 
 /// `EPOLL_CTL_ADD`, `EPOLL_CTL_MOD` or `EPOLL_CTL_DEL`.
-#[inline]
+#[inline(always)]
 pub(crate) fn epoll_ctl(epoll: RawFd, operation: c_int, fd: RawFd, interest: u32, key: u64) -> Result<()> {
-    let mut event = libc::epoll_event { events: interest, u64: key };
+    let event = libc::epoll_event { events: interest, u64: key };
+    let arguments = [epoll as usize, operation as usize, fd as usize, &event as *const libc::epoll_event as usize];
     // SAFETY: `event` lives across the call, which only reads it.
-    check(unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) }).map(drop)
+    unsafe { syscall(libc::SYS_epoll_ctl, arguments) }.map(drop)
 }
 
 /// Whether the number is an epoll instance; true where that cannot be found out.
@@ -90,15 +93,18 @@ impl Wait {
 }
 
 /// Waits for entries of an epoll instance: none when the time is over.
-#[inline]
+#[inline(always)] // see `syscall`
 pub(crate) fn epoll_wait(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], wait: Wait) -> Result<usize> {
     match wait {
-        Wait::NO => epoll_wait_millis(epoll, events, 0),
-        Wait::FOREVER => epoll_wait_millis(epoll, events, -1),
+        Wait::NO | Wait::FOREVER => {
+            let millis = if wait == Wait::NO { 0 } else { -1 };
+            epoll_wait_millis(epoll, events, millis)
+        }
         Wait(nanos) => epoll_wait_for(epoll, events, nanos),
     }
 }
 
+#[inline(never)]
 fn epoll_wait_for(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], nanos: u64) -> Result<usize> {
     static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
     const LONGEST: u64 = c_int::MAX as u64;
@@ -122,17 +128,21 @@ fn epoll_wait_for(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], n
 
 /// Not by the C library's function, which is a cancellation point and pays for it once there are threads: a thread must
 /// not be cancelled in the midst of Rust.
-#[inline]
+#[inline(always)]
 fn epoll_wait_millis(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], millis: c_int) -> Result<usize> {
-    let (list, count, millis) = (events.as_mut_ptr(), events.len(), libc::c_long::from(millis));
+    let arguments = [epoll as usize, events.as_mut_ptr() as usize, events.len(), millis as usize];
     // The newer architectures have epoll_pwait(2) only, which costs a fifth more.
     #[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm"))]
-    // SAFETY: `list` has room for `count` entries.
-    let result = unsafe { libc::syscall(libc::SYS_epoll_wait, epoll, list, count, millis) };
+    // SAFETY: the list has room for so many entries.
+    let count = unsafe { syscall(libc::SYS_epoll_wait, arguments) };
     #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm")))]
-    // SAFETY: `list` has room for `count` entries, and no signal mask is given.
-    let result = unsafe { libc::syscall(libc::SYS_epoll_pwait, epoll, list, count, millis, NO_MASK, MASK_SIZE) };
-    check(result as c_int).map(|count| count as usize)
+    let count = {
+        let [epoll, list, room, millis] = arguments;
+        // SAFETY: the list has room for so many entries, and no signal mask is given.
+        let result = unsafe { libc::syscall(libc::SYS_epoll_pwait, epoll, list, room, millis, NO_MASK, MASK_SIZE) };
+        check(result as c_int).map(|count| count as usize)
+    };
+    count
 }
 
 const NO_MASK: *const c_void = core::ptr::null();
@@ -159,10 +169,12 @@ pub(crate) fn eventfd(value: u32) -> Result<OwnedFd> {
 }
 
 /// Adds one to an eventfd, which no program's count reaches the end of.
+#[inline(always)]
 pub(crate) fn eventfd_write(eventfd: &OwnedFd) {
     let one: u64 = 1;
-    // SAFETY: writes the eight bytes of `one`.
-    unsafe { libc::write(eventfd.as_raw_fd(), (&one as *const u64).cast(), mem::size_of::<u64>()) };
+    let arguments = [eventfd.as_raw_fd() as usize, &one as *const u64 as usize, mem::size_of::<u64>(), 0];
+    // SAFETY: writes the eight bytes of `one`. It fails where the counter is full: then the entry shows all the same.
+    let _ = unsafe { syscall(libc::SYS_write, arguments) };
 }
 
 pub(crate) fn timerfd_create(clock: libc::clockid_t) -> Result<OwnedFd> {
@@ -218,13 +230,12 @@ pub(crate) fn is_open(fd: RawFd) -> bool {
 }
 
 /// FIONREAD: what can be read now.
-#[inline]
+#[inline(always)]
 pub(crate) fn bytes_to_read(fd: RawFd) -> Result<c_int> {
     let mut bytes: c_int = 0;
-    // Past the C library's ioctl, whose list of arguments has to be unpacked first.
+    let arguments = [fd as usize, libc::FIONREAD as usize, &mut bytes as *mut c_int as usize, 0];
     // SAFETY: FIONREAD writes one int.
-    let result = unsafe { libc::syscall(libc::SYS_ioctl, fd, libc::FIONREAD, &mut bytes as *mut c_int) };
-    check(result as c_int).map(|_| bytes)
+    unsafe { syscall(libc::SYS_ioctl, arguments) }.map(|_| bytes)
 }
 
 /// SIOCOUTQ: what has been written to a socket and is not delivered yet.
