@@ -277,6 +277,7 @@ impl State {
     }
 
     /// A knote's file is asked for first: ENOENT says that its number is another file's now.
+    #[inline(never)]
     pub(super) fn modify_descriptor(&mut self, index: Index, change: &kevent) -> Result<()> {
         let knote = &mut self.knotes[index];
         knote.asked_fflags = change.fflags;
@@ -376,6 +377,7 @@ impl State {
     }
 
     /// The time has come to look at a knote again, of which epoll had nothing to tell.
+    #[inline(never)]
     pub(super) fn look_at_descriptor(&mut self, index: Index) -> Option<kevent> {
         let wanted = if self.knotes[index].filter == EVFILT_READ { libc::POLLIN } else { libc::POLLOUT };
         let readiness = sys::poll_now(self.knotes[index].ident as RawFd, wanted);

@@ -1,51 +1,32 @@
 //! Harvesting: waiting on epoll, and making events of what it gives and of the knotes that are ready without it.
 
 use core::ffi::c_int;
-use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering;
 use std::os::fd::AsRawFd;
 
 use super::descriptor::Plain;
+use super::event_list::{Entries, EventList};
 use super::knote::{Index, Key, Source};
 use super::queue::{turn, Queue, Set, State, CLOCKS, HIGHEST_KEY, INNER, INOTIFY, SIGNALS, TOKEN};
 use super::sys::{self, Result, Wait};
 use super::timer::{MONOTONIC, REALTIME};
-use super::{constants::*, kevent, registry, signals, timespec};
+use super::{answer, constants::*, kevent, registry, signals, timespec};
 
-/// How many entries are fetched from epoll at once.
-const HARVEST: usize = 256;
+/// After how many entries other threads get at the queue.
+const TURN: usize = 256;
 /// After how many harvests of calls that do not wait the clock is asked again.
 const LOOKS_A_SECOND: u32 = 16;
 /// How often a call that must not wait looks again, when all that it fetched came to nothing.
 const MAX_FRUITLESS: u32 = 64;
 
-/// A caller's event list, and how much of it is filled.
-pub(super) struct EventList {
-    list: *mut kevent,
-    room: usize,
-    pub(super) length: usize,
-}
-
-impl EventList {
-    /// # Safety
-    /// `list` must be valid for writing `room` entries for as long as the value lives.
-    pub(super) unsafe fn new(list: *mut kevent, room: usize) -> EventList {
-        EventList { list, room, length: 0 }
-    }
-
-    pub(super) fn room(&self) -> usize {
-        self.room - self.length
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, event: kevent) {
-        debug_assert!(self.length < self.room);
-        if self.length < self.room {
-            // SAFETY: within the list, by `new`'s contract.
-            unsafe { self.list.add(self.length).write(event) };
-            self.length += 1;
-        }
-    }
+/// How a wait stands after its first look at epoll.
+struct Scan {
+    wait: Wait,
+    deadline: Option<u64>,
+    /// The life of the queue in which it began.
+    life: u32,
+    /// The number of its harvest, where one was begun.
+    harvest: Option<u32>,
 }
 
 impl Queue {
@@ -70,7 +51,7 @@ impl Queue {
             return None;
         }
         let mut state = self.lock();
-        let harvest = state.next_harvest(Wait::FOREVER);
+        let harvest = state.next_harvest(true);
         let half = list.room().div_ceil(2);
         if state.harvest_inner(half, harvest, list) {
             let next = if list.room() == 0 { turn::OUTER_THEN_INNER } else { turn::INNER };
@@ -95,57 +76,85 @@ impl Queue {
     }
 
     /// Waits until there are events, and makes them.
-    #[inline(always)] // see `syscall`
-    pub(super) fn scan(&self, list: &mut EventList, mut wait: Wait) -> Result<usize> {
-        let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
-        let mut harvest = None;
-        let mut fruitless = 0;
+    #[inline]
+    pub(super) fn scan(&self, mut list: EventList, wait: Wait) -> c_int {
         let life = self.life();
-        if signals::in_use() || self.turn.load(Ordering::Relaxed) != turn::OUTER {
-            harvest = self.before_wait(list);
-            if list.room() == 0 {
-                return Ok(list.length);
-            }
-            if list.length > 0 {
-                wait = Wait::NO;
-            }
+        let is_simple = wait == Wait::NO || wait == Wait::FOREVER;
+        if !is_simple || signals::in_use() || self.turn.load(Ordering::Relaxed) != turn::OUTER {
+            return self.prepare_and_scan(list, wait, life);
+        }
+        match list.fetch(self.epoll, wait) {
+            Ok(entries) if entries.len() == 0 => list.length as c_int,
+            fetched => self.scan_on(list, fetched, Scan { wait, deadline: None, life, harvest: None }),
+        }
+    }
+
+    #[inline(never)]
+    fn prepare_and_scan(&self, mut list: EventList, mut wait: Wait, life: u32) -> c_int {
+        let harvest = self.before_wait(&mut list);
+        if list.room() == 0 {
+            return list.length as c_int;
+        }
+        if list.length > 0 {
+            wait = Wait::NO;
         }
         let deadline = wait.deadline();
+        let fetched = list.fetch(self.epoll, wait);
+        self.scan_on(list, fetched, Scan { wait, deadline, life, harvest })
+    }
+
+    /// Makes events of what was fetched, and goes on waiting where that comes to none.
+    #[inline(never)]
+    fn scan_on(&self, list: EventList, fetched: Result<Entries>, scan: Scan) -> c_int {
+        answer(self.make_events(list, fetched, scan))
+    }
+
+    #[inline(always)]
+    fn make_events(&self, mut list: EventList, mut fetched: Result<Entries>, scan: Scan) -> Result<usize> {
+        let Scan { mut wait, deadline, life, mut harvest } = scan;
+        let mut fruitless = 0;
         loop {
-            let asked = list.room().min(HARVEST);
-            let entries = match sys::epoll_wait(self.epoll, &mut buffer[..asked], wait) {
-                Ok(0) => return Ok(list.length),
-                // SAFETY: epoll_wait filled so many.
-                Ok(count) => unsafe { initialised(&buffer[..count]) },
+            let mut entries = match fetched {
+                Ok(entries) if entries.len() == 0 => return Ok(list.length),
+                Ok(entries) => entries,
                 // The program knows nothing of that handler.
-                Err(libc::EINTR) if signals::only_ours_ran() => &[],
+                Err(libc::EINTR) if signals::only_ours_ran() => Entries::NONE,
                 Err(_) if list.length > 0 => return Ok(list.length),
                 // The number is open, but no epoll instance (any more).
                 Err(libc::EINVAL) => return Err(libc::EBADF),
                 Err(errno) => return Err(errno),
             };
-            if !entries.is_empty() {
+            if entries.len() > 0 {
+                let is_full = entries.len() == list.room();
+                // Who only looks, looks often; and who was only woken has no descriptor's event to make.
+                let is_woken = entries.len() == 1 && list.peek(&entries).is_some_and(|(_, key)| key == TOKEN);
+                let looks_at_clock = wait != Wait::NO && !is_woken;
                 let mut state = self.lock();
-                if self.life() != life {
-                    return Err(libc::EBADF);
-                }
-                let harvest = *harvest.get_or_insert_with(|| state.next_harvest(wait));
-                let before = list.length;
-                if state.harvest(entries, harvest, list) {
-                    self.turn.store(turn::INNER, Ordering::Relaxed);
-                }
-                let is_full = entries.len() == asked && list.room() > 0;
-                // Only the buffer was too short.
-                if list.length > before && is_full && asked == HARVEST {
-                    wait = Wait::NO;
-                    continue;
+                let mut inner = false;
+                loop {
+                    if self.life() != life {
+                        return if list.length > 0 { Ok(list.length) } else { Err(libc::EBADF) };
+                    }
+                    let harvest = *harvest.get_or_insert_with(|| state.next_harvest(looks_at_clock));
+                    inner |= state.harvest(&mut entries, harvest, &mut list);
+                    if entries.len() == 0 {
+                        // Without a token no knote is ready but by epoll, and no clock runs.
+                        if (inner || state.token.is_some()) && state.harvest_rest(inner, harvest, &mut list) {
+                            self.turn.store(turn::INNER, Ordering::Relaxed);
+                        }
+                        break;
+                    }
+                    state.let_others();
                 }
                 if list.length > 0 {
+                    state.leave();
                     return Ok(list.length);
                 }
                 // Entries that came to nothing may have hidden others.
                 if wait == Wait::NO && is_full && fruitless < MAX_FRUITLESS {
                     fruitless += 1;
+                    drop(state);
+                    fetched = list.fetch(self.epoll, wait);
                     continue;
                 }
                 if core::mem::take(&mut state.is_stale_entry_left) {
@@ -168,6 +177,7 @@ impl Queue {
                     return Ok(0);
                 }
             }
+            fetched = list.fetch(self.epoll, wait);
         }
     }
 }
@@ -175,40 +185,36 @@ impl Queue {
 impl State {
     /// Begins a harvest, and gives its number.
     #[inline]
-    fn next_harvest(&mut self, wait: Wait) -> u32 {
+    fn next_harvest(&mut self, looks_at_clock: bool) -> u32 {
         // Zero is for knotes that had no event yet.
         self.harvest = self.harvest.checked_add(1).unwrap_or(1);
-        // Who only looks, looks often.
-        if wait != Wait::NO || self.harvest % LOOKS_A_SECOND == 0 {
+        if looks_at_clock || self.harvest % LOOKS_A_SECOND == 0 {
             self.now = sys::seconds();
         }
         self.harvest
     }
 
-    /// Makes events of the entries that epoll gave; whether the inner set has more.
+    /// Makes events of the next entries that epoll gave; whether that of the inner set was among them.
     #[inline]
-    fn harvest(&mut self, entries: &[libc::epoll_event], harvest: u32, list: &mut EventList) -> bool {
+    fn harvest(&mut self, entries: &mut Entries, harvest: u32, list: &mut EventList) -> bool {
         let mut inner = false;
-        for entry in entries {
-            let key = entry.u64;
+        for _ in 0..TURN {
+            let Some((readiness, key)) = list.take(entries) else { break };
             if key <= HIGHEST_KEY {
-                self.take(Set::Outer, key, entry.events, harvest, list);
+                self.take(Set::Outer, key, readiness, harvest, list);
+            } else if key == TOKEN {
+                self.token_harvested();
             } else {
                 inner |= self.harvest_own(key);
             }
         }
-        // Without a token no knote is ready but by epoll, and no clock runs.
-        if !inner && self.token.is_none() {
-            return false;
-        }
-        self.harvest_rest(inner, harvest, list)
+        inner
     }
 
-    /// Does what one of the queue's own entries asks for; whether it was that of the inner set.
+    /// Does what one of the queue's own entries beside the token asks for; whether it was that of the inner set.
     #[inline(never)]
     fn harvest_own(&mut self, key: Key) -> bool {
         match key {
-            TOKEN => self.token_harvested(),
             INNER => return true,
             INOTIFY => self.harvest_inotify(),
             SIGNALS => self.count_signals(),
@@ -236,17 +242,15 @@ impl State {
     }
 
     /// Makes events of so many entries of the inner set; whether it may have more.
-    #[inline(never)] // it has a buffer of its own
+    #[inline(never)] // a system call in place
     fn harvest_inner(&mut self, room: usize, harvest: u32, list: &mut EventList) -> bool {
         let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return false };
-        let room = room.min(HARVEST);
-        let mut buffer = [const { MaybeUninit::<libc::epoll_event>::uninit() }; HARVEST];
-        let Ok(count) = sys::epoll_wait(inner, &mut buffer[..room], Wait::NO) else { return false };
-        // SAFETY: epoll_wait filled so many.
-        for entry in unsafe { initialised(&buffer[..count]) } {
-            self.take(Set::Inner, entry.u64, entry.events, harvest, list);
+        let Ok(mut entries) = list.fetch_some(inner, room, Wait::NO) else { return false };
+        let has_more = entries.len() == room;
+        while let Some((readiness, key)) = list.take(&mut entries) {
+            self.take(Set::Inner, key, readiness, harvest, list);
         }
-        count == room
+        has_more
     }
 
     /// Makes the event of one entry, if there is one.
@@ -320,35 +324,40 @@ impl State {
                 self.finish(index);
                 continue;
             }
+            if let Source::User { .. } = knote.source {
+                let event = self.deliver_user(index, harvest);
+                list.push(event);
+                continue;
+            }
             let event = match knote.source {
                 Source::Timer(_) => self.deliver_timer(index),
-                Source::User { .. } => Some(self.deliver_user(index)),
                 Source::Vnode(_) => self.deliver_vnode(index),
                 Source::File(_) => self.deliver_file(index),
                 Source::Signal(_) => Some(self.deliver_signal(index)),
                 Source::Descriptor(_) => self.look_at_descriptor(index),
-                Source::Process(_) | Source::Inode(_) | Source::Parent(_) | Source::Vacant => None,
+                Source::User { .. } | Source::Process(_) | Source::Inode(_) | Source::Parent(_) | Source::Vacant => {
+                    None
+                }
             };
             self.deliver(event, key, harvest, list);
         }
     }
 }
 
-/// # Safety
-/// All entries must have been filled.
-unsafe fn initialised(entries: &[MaybeUninit<libc::epoll_event>]) -> &[libc::epoll_event] {
-    // SAFETY: the caller's promise.
-    unsafe { &*(entries as *const [MaybeUninit<libc::epoll_event>] as *const [libc::epoll_event]) }
+/// How long a timeout is; EINVAL where it is none.
+#[inline]
+pub(super) fn wait_of(timeout: Option<&timespec>) -> Result<Wait> {
+    match timeout {
+        None => Ok(Wait::FOREVER),
+        Some(timeout) if timeout.tv_sec == 0 && timeout.tv_nsec == 0 => Ok(Wait::NO),
+        Some(timeout) => wait_for(timeout),
+    }
 }
 
-/// How long a timeout is; EINVAL where it is none.
-pub(super) fn wait_of(timeout: Option<&timespec>) -> Result<Wait> {
-    let Some(timeout) = timeout else { return Ok(Wait::FOREVER) };
+#[inline(never)]
+fn wait_for(timeout: &timespec) -> Result<Wait> {
     #[allow(clippy::useless_conversion)] // both fields have 32 bits on some machines
     let (seconds, nanos) = (i64::from(timeout.tv_sec), i64::from(timeout.tv_nsec));
-    if seconds | nanos == 0 {
-        return Ok(Wait::NO);
-    }
     if seconds < 0 || !(0..sys::NANOS_PER_SEC as i64).contains(&nanos) {
         return Err(libc::EINVAL);
     }
@@ -376,7 +385,7 @@ mod tests {
         let second = timespec { tv_sec: 1, tv_nsec: 0 };
         // SAFETY: two changes, room for one event, and a time that lives across the call.
         let seen = unsafe { queue.kevent(changes.as_ptr(), 2, events.as_mut_ptr(), 1, &second) };
-        assert_eq!(seen, Ok(1));
+        assert_eq!(seen, 1);
         assert_eq!(Queue::close(number), Ok(()));
     }
 }

@@ -1,19 +1,20 @@
 //! The queue: what it is made of, and how changes are applied to its knotes.
 
+use core::ffi::c_int;
 use core::mem::{self, ManuallyDrop};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::harvest::{wait_of, EventList};
+use super::event_list::EventList;
+use super::harvest::wait_of;
 use super::knote::{Index, Key, Knotes, Source};
 use super::ready::{Ready, Token};
 use super::sys::{self, Result};
 use super::timer::Clocks;
-use super::{constants::*, kevent, registry, timespec};
+use super::{answer, constants::*, fail, kevent, registry, timespec};
 
 /// The keys of the queue's own entries; no knote has them.
 pub(super) const TOKEN: Key = Key::MAX;
@@ -49,21 +50,37 @@ const _: () = {
 /// A queue's state while it is locked. After that the token is written to, if that is due.
 pub(super) struct Locked<'a>(ManuallyDrop<MutexGuard<'a, State>>);
 
-impl Drop for Locked<'_> {
-    #[inline]
-    fn drop(&mut self) {
+impl Locked<'_> {
+    /// Unlocks, as dropping it does; where a system call's way back matters (see `syscall`), in place.
+    #[inline(always)]
+    pub(super) fn leave(self) {
+        // SAFETY: it is not dropped after that.
+        unsafe { ManuallyDrop::new(self).unlock() };
+    }
+
+    /// # Safety
+    /// Nothing may use it after that.
+    #[inline(always)]
+    unsafe fn unlock(&mut self) {
         let token = self.take_unwritten();
-        // SAFETY: this is the only place where the guard is dropped, it runs once, and nothing uses the guard after it.
+        // SAFETY: the guard is dropped here only, and nothing uses it any more, by the caller's promise.
         unsafe { ManuallyDrop::drop(&mut self.0) };
         if let Some(token) = token {
-            write_to(token);
+            sys::eventfd_write(&token);
         }
+    }
+
+    /// Gives way to threads that wait for the lock.
+    pub(super) fn let_others(&mut self) {
+        MutexGuard::bump(&mut self.0);
     }
 }
 
-#[inline(never)]
-fn write_to(token: Arc<OwnedFd>) {
-    sys::eventfd_write(&token);
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it is being dropped.
+        unsafe { self.unlock() };
+    }
 }
 
 impl Deref for Locked<'_> {
@@ -162,11 +179,13 @@ impl Queue {
         drop(before);
     }
 
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.life.load(Ordering::Acquire) & 1 != 0
     }
 
     /// Which of its lives this is; an answer holds as long as the state is locked.
+    #[inline]
     pub(super) fn life(&self) -> u32 {
         self.life.load(Ordering::Relaxed)
     }
@@ -213,25 +232,74 @@ impl Queue {
         events: *mut kevent,
         nevents: usize,
         timeout: *const timespec,
-    ) -> Result<usize> {
+    ) -> c_int {
+        if nchanges > 0 || nevents == 0 || events.is_null() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.change(changes, nchanges, events, nevents, timeout) };
+        }
+        // SAFETY: the caller's promise.
+        let (list, wait) = unsafe { (EventList::new(events, nevents), wait_of(timeout.as_ref())) };
+        match wait {
+            Ok(wait) => self.scan(list, wait),
+            Err(errno) => fail(errno),
+        }
+    }
+
+    /// kevent(2) with changes, or without an event list.
+    ///
+    /// # Safety
+    /// As of `kevent`.
+    #[inline(never)]
+    unsafe fn change(
+        &self,
+        changes: *const kevent,
+        nchanges: usize,
+        events: *mut kevent,
+        nevents: usize,
+        timeout: *const timespec,
+    ) -> c_int {
+        if nchanges == 1 && nevents == 0 {
+            // SAFETY: null or valid, by the caller's promise.
+            if let Some(triggered) = unsafe { changes.as_ref() }.and_then(|change| self.trigger(change)) {
+                return answer(triggered.map(|()| 0));
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.change_and_scan(changes, nchanges, events, nevents, timeout) }
+    }
+
+    /// # Safety
+    /// As of `kevent`.
+    #[inline(never)]
+    unsafe fn change_and_scan(
+        &self,
+        changes: *const kevent,
+        nchanges: usize,
+        events: *mut kevent,
+        nevents: usize,
+        timeout: *const timespec,
+    ) -> c_int {
         // SAFETY: the caller's promise.
         let mut list = unsafe { EventList::new(events, nevents) };
         if nchanges > 0 {
             // SAFETY: the caller's promise.
-            match unsafe { self.apply(changes, nchanges, &mut list) }? {
-                Applied::NoRoomForReceipt => return Ok(0),
-                Applied::All if list.length > 0 || nevents == 0 => return Ok(list.length),
-                Applied::All => {}
+            match unsafe { self.apply(changes, nchanges, &mut list) } {
+                Ok(Applied::NoRoomForReceipt) => return 0,
+                Ok(Applied::All) if list.length > 0 || nevents == 0 => return list.length as c_int,
+                Ok(Applied::All) => {}
+                Err(errno) => return fail(errno),
             }
         } else if nevents == 0 {
-            return if sys::is_open(self.epoll) && sys::is_epoll(self.epoll) { Ok(0) } else { Err(libc::EBADF) };
+            return if sys::is_open(self.epoll) && sys::is_epoll(self.epoll) { 0 } else { fail(libc::EBADF) };
         }
         if events.is_null() {
-            return Err(libc::EFAULT);
+            return fail(libc::EFAULT);
         }
         // SAFETY: null or valid, by the caller's promise.
-        let wait = wait_of(unsafe { timeout.as_ref() })?;
-        self.scan(&mut list, wait)
+        match wait_of(unsafe { timeout.as_ref() }) {
+            Ok(wait) => self.scan(list, wait),
+            Err(errno) => fail(errno),
+        }
     }
 
     /// Applies a list of changes.
@@ -248,6 +316,7 @@ impl Queue {
         let applied = unsafe { state.apply(changes, count, list) };
         let shown = state.settle_after_changes();
         self.signals.store(state.signals, Ordering::Relaxed);
+        state.leave();
         if let Ok(Applied::All) = applied {
             shown?;
         }

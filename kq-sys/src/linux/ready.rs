@@ -121,25 +121,28 @@ impl State {
     }
 
     /// Makes epoll show what the list of ready knotes says; a write that this takes is left to the lock's end.
+    #[inline]
     pub(super) fn show_ready(&mut self) -> Result<()> {
         let wanted = self.ready.len() != 0;
         let Some(token) = &mut self.token else { return Ok(()) };
-        match (token.entry, wanted) {
-            (Entry::Spent, true) => {
+        if token.entry == Entry::Spent {
+            if wanted {
                 token.entry = Entry::Shown;
                 self.unwritten = true;
-                Ok(())
             }
-            (Entry::Shown, false) if mem::take(&mut self.unwritten) => {
-                token.entry = Entry::Spent;
-                Ok(())
-            }
-            (Entry::Off, true) | (Entry::Shown, false) => self.switch_token(),
-            _ => Ok(()),
+            Ok(())
+        } else if wanted == (token.entry == Entry::Shown) {
+            Ok(())
+        } else if !wanted && mem::take(&mut self.unwritten) {
+            token.entry = Entry::Spent;
+            Ok(())
+        } else {
+            self.switch_token()
         }
     }
 
     /// Sets the token's entry as it should be, also where it is so already: the queue's number answers for itself.
+    #[inline(never)]
     pub(super) fn switch_token(&mut self) -> Result<()> {
         let shown = self.ready.len() != 0;
         let Some(token) = &mut self.token else { return Ok(()) };
@@ -174,6 +177,7 @@ impl State {
     }
 
     /// The token's entry came up in a harvest, which an edge-triggered entry does once.
+    #[inline]
     pub(super) fn token_harvested(&mut self) {
         if let Some(token) = self.token.as_mut().filter(|token| token.entry == Entry::Shown) {
             token.entry = Entry::Spent;

@@ -56,6 +56,17 @@ struct Clock {
     armed: Option<u64>,
 }
 
+impl Clock {
+    #[inline(never)]
+    fn arm(&mut self, earliest: Option<u64>) -> Result<()> {
+        if let Some(timerfd) = &self.timerfd {
+            sys::timerfd_set(timerfd, earliest)?;
+            self.armed = earliest;
+        }
+        Ok(())
+    }
+}
+
 pub(super) struct Clocks([Clock; 2]);
 
 impl Clocks {
@@ -163,6 +174,7 @@ fn schedule(fflags: u32, data: i64, one_shot: bool) -> Result<Timer> {
 }
 
 impl State {
+    #[inline(never)]
     pub(super) fn attach_timer(&mut self, change: &kevent) -> Result<()> {
         let timer = schedule(change.fflags, change.data, change.flags & EV_ONESHOT != 0)?;
         self.need_token()?;
@@ -197,6 +209,7 @@ impl State {
     /// An EV_ADD starts the timer anew; what it had counted is gone. Other changes leave its time alone.
     ///
     /// A time that makes no sense is no error here on FreeBSD: it arrives as an event with EV_ERROR.
+    #[inline(never)]
     pub(super) fn modify_timer(&mut self, index: Index, change: &kevent) -> Result<()> {
         if change.flags & EV_ADD != 0 {
             let timer = schedule(change.fflags, change.data, self.knotes[index].has(EV_ONESHOT));
@@ -247,6 +260,7 @@ impl State {
     }
 
     /// The timerfd of a clock fired: what is due becomes ready.
+    #[inline(never)]
     pub(super) fn expire(&mut self, clock: usize) {
         self.clocks.0[clock].armed = None;
         let now = sys::now(CLOCK_IDS[clock]);
@@ -259,17 +273,18 @@ impl State {
     }
 
     /// Sets the timerfds to the earliest deadlines, where they are not so already.
+    #[inline]
     pub(super) fn arm_clocks(&mut self) -> Result<()> {
         for clock in &mut self.clocks.0 {
             let earliest = clock.heap.first().map(|(deadline, _)| *deadline);
-            if let Some(timerfd) = clock.timerfd.as_ref().filter(|_| clock.armed != earliest) {
-                sys::timerfd_set(timerfd, earliest)?;
-                clock.armed = earliest;
+            if clock.armed != earliest {
+                clock.arm(earliest)?;
             }
         }
         Ok(())
     }
 
+    #[inline(never)]
     pub(super) fn deliver_timer(&mut self, index: Index) -> Option<kevent> {
         let knote = &mut self.knotes[index];
         let Source::Timer(timer) = &mut knote.source else { return None };
