@@ -18,7 +18,9 @@ const PEER_SHUT: u32 = libc::EPOLLRDHUP as u32;
 const EDGE: u32 = libc::EPOLLET as u32;
 const ONCE: u32 = libc::EPOLLONESHOT as u32;
 
-/// How a descriptor knote stands with epoll.
+/// How a descriptor knote stands with epoll. Packed, so that it fits behind the tag of its source, where a knote's first
+/// line in the cache ends.
+#[repr(C, packed)]
 pub(super) struct Watch {
     entry: Entry,
     /// The entry is edge-triggered although the knote is not: the file is ready in epoll's eyes and not in
@@ -390,7 +392,10 @@ impl State {
     /// old file's. Asking costs as much as the event, so it is done once a second: a stale entry lives no longer.
     fn is_still_its_file(&mut self, index: Index) -> bool {
         let now = self.now;
-        core::mem::replace(&mut self.watch(index).known, now) == now || self.ask_for_its_file(index)
+        let watch = self.watch(index);
+        let known = watch.known;
+        watch.known = now;
+        known == now || self.ask_for_its_file(index)
     }
 
     /// Asks epoll, by adding what should be there: that changes nothing where it is, unlike every other question.

@@ -27,18 +27,20 @@ pub(super) const PROBE: Key = Key::MAX - 6;
 /// The highest key that a knote may have.
 pub(super) const HIGHEST_KEY: Key = PROBE - 1;
 
-/// A number that is a queue, and may be one again and again.
+/// A number that is a queue, and may be one again and again. In the order of use: what every call needs is in two lines
+/// of the cache.
+#[repr(C, align(64))]
 pub(super) struct Queue {
-    /// The number that the program has: the epoll instance itself.
-    pub(super) epoll: RawFd,
     /// Grows by one when the number becomes a queue and when it is closed: odd while it is a queue. Written with the
     /// state locked.
     life: AtomicU32,
-    state: Mutex<State>,
-    /// The signals that its knotes watch, a bit each: looked at before every wait.
-    pub(super) signals: AtomicU64,
+    /// The number that the program has: the epoll instance itself.
+    pub(super) epoll: RawFd,
     /// Whose turn it is, where the inner set has more than its turns give it.
     pub(super) turn: AtomicU8,
+    state: Mutex<State>,
+    /// The signals that its knotes watch, a bit each.
+    pub(super) signals: AtomicU64,
 }
 
 // The registry shares it by a pointer, which says nothing of that.
@@ -109,34 +111,35 @@ pub(super) mod turn {
 }
 
 /// What the queue's lock guards. It is held while changes are applied and events are made, never while waiting.
+#[repr(C)] // in the order of use
 pub(super) struct State {
     epoll: RawFd,
-    /// The number was closed: it may be another file by now, and no call may be made on it.
-    pub(super) closed: bool,
-    pub(super) knotes: Knotes,
-    pub(super) ready: Ready,
-    pub(super) token: Option<Token>,
-    /// The token is to be written to when the lock is left.
-    pub(super) unwritten: bool,
-    /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
-    pub(super) inner: Option<OwnedFd>,
-    pub(super) clocks: Clocks,
-    /// Tells of files; made when first needed.
-    pub(super) inotify: Option<OwnedFd>,
-    /// Those that are being told of a notification; kept for its memory.
-    pub(super) told: Vec<Key>,
-    /// The descriptors that are the queue's own, in order: those above, and those by which it watches processes.
-    own_numbers: Vec<RawFd>,
-    /// The signals that it watches, a bit each.
-    pub(super) signals: u64,
     /// Counts the calls that fetched events.
     pub(super) harvest: u32,
     /// When that was, in seconds: how long a knote's number is taken for its file's.
     pub(super) now: u32,
+    /// The number was closed: it may be another file by now, and no call may be made on it.
+    pub(super) closed: bool,
+    /// The token is to be written to when the lock is left.
+    pub(super) unwritten: bool,
     /// A change was made of which no call on the queue's number has told whether it still is the queue's.
     pub(super) is_number_unproven: bool,
     /// A stale entry came up and could not be removed.
     pub(super) is_stale_entry_left: bool,
+    pub(super) token: Option<Token>,
+    pub(super) ready: Ready,
+    pub(super) knotes: Knotes,
+    pub(super) clocks: Clocks,
+    /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
+    pub(super) inner: Option<OwnedFd>,
+    /// The descriptors that are the queue's own, in order, and those by which it watches processes.
+    own_numbers: Vec<RawFd>,
+    /// The signals that it watches, a bit each.
+    pub(super) signals: u64,
+    /// Tells of files; made when first needed.
+    pub(super) inotify: Option<OwnedFd>,
+    /// Those that are being told of a notification; kept for its memory.
+    pub(super) told: Vec<Key>,
     /// The last key that came up and belongs to no knote.
     pub(super) stranger: Key,
 }
@@ -152,11 +155,11 @@ impl Queue {
     /// What stands for a number before it is a queue.
     pub(super) fn new(number: RawFd) -> Queue {
         Queue {
-            epoll: number,
             life: AtomicU32::new(0),
+            epoll: number,
+            turn: AtomicU8::new(turn::OUTER),
             state: Mutex::new(State::new(number)),
             signals: AtomicU64::new(0),
-            turn: AtomicU8::new(turn::OUTER),
         }
     }
 

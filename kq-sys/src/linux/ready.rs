@@ -13,7 +13,7 @@ use super::sys::{self, Result};
 pub(super) struct Ready {
     first: Index,
     last: Index,
-    length: usize,
+    length: u32,
 }
 
 impl Ready {
@@ -21,8 +21,9 @@ impl Ready {
         Ready { first: NONE, last: NONE, length: 0 }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.length
+        self.length as usize
     }
 
     pub(super) fn first(&self) -> Option<Index> {
@@ -30,6 +31,7 @@ impl Ready {
     }
 
     /// Appends a knote that is not in the list yet.
+    #[inline]
     pub(super) fn push(&mut self, knotes: &mut Knotes, index: Index) {
         if knotes[index].ready {
             return;

@@ -56,23 +56,16 @@ struct Clock {
     armed: Option<u64>,
 }
 
-impl Clock {
-    #[inline(never)]
-    fn arm(&mut self, earliest: Option<u64>) -> Result<()> {
-        if let Some(timerfd) = &self.timerfd {
-            sys::timerfd_set(timerfd, earliest)?;
-            self.armed = earliest;
-        }
-        Ok(())
-    }
+pub(super) struct Clocks {
+    both: [Clock; 2],
+    /// An earliest deadline may be another than its timerfd is set to.
+    changed: bool,
 }
-
-pub(super) struct Clocks([Clock; 2]);
 
 impl Clocks {
     pub(super) const fn new() -> Clocks {
         const CLOCK: Clock = Clock { timerfd: None, heap: Vec::new(), armed: None };
-        Clocks([CLOCK; 2])
+        Clocks { both: [CLOCK; 2], changed: false }
     }
 
     /// Puts a knote into a clock's heap, if it is in none.
@@ -80,7 +73,8 @@ impl Clocks {
         if knotes[index].place != NONE || deadline >= NEVER {
             return;
         }
-        let heap = &mut self.0[clock].heap;
+        self.changed = true;
+        let heap = &mut self.both[clock].heap;
         heap.push((deadline, index));
         let last = heap.len() - 1;
         sift_up(heap, knotes, last);
@@ -101,7 +95,8 @@ impl Clocks {
             Source::Timer(timer) => timer.clock,
             _ => MONOTONIC,
         };
-        let heap = &mut self.0[clock].heap;
+        self.changed = true;
+        let heap = &mut self.both[clock].heap;
         heap.swap_remove(place);
         if place < heap.len() {
             sift_down(heap, knotes, place);
@@ -109,8 +104,21 @@ impl Clocks {
         }
     }
 
+    #[inline(never)]
+    fn arm(&mut self) -> Result<()> {
+        for clock in &mut self.both {
+            let earliest = clock.heap.first().map(|(deadline, _)| *deadline);
+            if let Some(timerfd) = clock.timerfd.as_ref().filter(|_| clock.armed != earliest) {
+                sys::timerfd_set(timerfd, earliest)?;
+                clock.armed = earliest;
+            }
+        }
+        self.changed = false;
+        Ok(())
+    }
+
     fn due(&self, clock: usize, now: u64) -> Option<Index> {
-        self.0[clock].heap.first().filter(|(deadline, _)| *deadline <= now).map(|(_, index)| *index)
+        self.both[clock].heap.first().filter(|(deadline, _)| *deadline <= now).map(|(_, index)| *index)
     }
 }
 
@@ -189,11 +197,11 @@ impl State {
     }
 
     fn need_clock(&mut self, clock: usize) -> Result<()> {
-        if self.clocks.0[clock].timerfd.is_none() {
+        if self.clocks.both[clock].timerfd.is_none() {
             let timerfd = sys::timerfd_create(CLOCK_IDS[clock])?;
             self.ctl(libc::EPOLL_CTL_ADD, timerfd.as_raw_fd(), INTEREST, CLOCKS[clock])?;
             self.own_number(timerfd.as_raw_fd());
-            self.clocks.0[clock].timerfd = Some(timerfd);
+            self.clocks.both[clock].timerfd = Some(timerfd);
         }
         Ok(())
     }
@@ -201,7 +209,7 @@ impl State {
     /// The entries of the timerfds, as they should be in a set.
     pub(super) fn clock_entries(&self) -> [Option<(RawFd, u32, Key)>; 2] {
         [MONOTONIC, REALTIME].map(|clock| {
-            let timerfd = self.clocks.0[clock].timerfd.as_ref()?;
+            let timerfd = self.clocks.both[clock].timerfd.as_ref()?;
             Some((timerfd.as_raw_fd(), INTEREST, CLOCKS[clock]))
         })
     }
@@ -262,7 +270,8 @@ impl State {
     /// The timerfd of a clock fired: what is due becomes ready.
     #[inline(never)]
     pub(super) fn expire(&mut self, clock: usize) {
-        self.clocks.0[clock].armed = None;
+        self.clocks.both[clock].armed = None;
+        self.clocks.changed = true;
         let now = sys::now(CLOCK_IDS[clock]);
         while let Some(index) = self.clocks.due(clock, now) {
             self.clocks.remove(&mut self.knotes, index);
@@ -275,11 +284,8 @@ impl State {
     /// Sets the timerfds to the earliest deadlines, where they are not so already.
     #[inline]
     pub(super) fn arm_clocks(&mut self) -> Result<()> {
-        for clock in &mut self.clocks.0 {
-            let earliest = clock.heap.first().map(|(deadline, _)| *deadline);
-            if clock.armed != earliest {
-                clock.arm(earliest)?;
-            }
+        if self.clocks.changed {
+            self.clocks.arm()?;
         }
         Ok(())
     }
