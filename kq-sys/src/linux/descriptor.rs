@@ -268,8 +268,8 @@ impl State {
     }
 
     /// Writes the knote's interest to its entry, which makes epoll look at the file anew.
-    #[inline(never)]
-    fn renew(&mut self, index: Index) -> Result<()> {
+    #[inline(always)] // see `syscall`
+    fn renew_in_place(&mut self, index: Index) -> Result<()> {
         let knote = &self.knotes[index];
         let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
         match self.entry_of(Some(index)) {
@@ -278,8 +278,13 @@ impl State {
         }
     }
 
-    /// A knote's file is asked for first: ENOENT says that its number is another file's now.
     #[inline(never)]
+    fn renew(&mut self, index: Index) -> Result<()> {
+        self.renew_in_place(index)
+    }
+
+    /// A knote's file is asked for first: ENOENT says that its number is another file's now.
+    #[inline(always)] // see `syscall`
     pub(super) fn modify_descriptor(&mut self, index: Index, change: &kevent) -> Result<()> {
         let knote = &mut self.knotes[index];
         knote.asked_fflags = change.fflags;
@@ -291,7 +296,7 @@ impl State {
         }
         self.clocks.remove(&mut self.knotes, index);
         self.watch(index).damped = damped;
-        let renewed = self.renew(index);
+        let renewed = self.renew_in_place(index);
         if renewed.is_err() {
             self.forget(index);
         }

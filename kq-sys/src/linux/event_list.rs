@@ -39,6 +39,16 @@ impl Entries {
     pub(super) fn len(&self) -> usize {
         self.left
     }
+
+    /// Splits the first entries off, at most so many.
+    #[inline]
+    pub(super) fn split_off(&mut self, most: usize) -> Entries {
+        let first = Entries { next: self.next, left: self.left.min(most) };
+        // SAFETY: within the entries, or at their end.
+        self.next = unsafe { self.next.add(first.left) };
+        self.left -= first.left;
+        first
+    }
 }
 
 impl EventList {

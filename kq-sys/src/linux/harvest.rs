@@ -75,12 +75,18 @@ impl Queue {
         None
     }
 
+    /// Whether epoll's entries are not all that there is to a wait.
+    #[inline]
+    fn has_more_to_look_at(&self) -> bool {
+        signals::in_use() || self.turn.load(Ordering::Relaxed) != turn::OUTER
+    }
+
     /// Waits until there are events, and makes them.
     #[inline]
     pub(super) fn scan(&self, mut list: EventList, wait: Wait) -> c_int {
         let life = self.life();
-        let is_simple = wait == Wait::NO || wait == Wait::FOREVER;
-        if !is_simple || signals::in_use() || self.turn.load(Ordering::Relaxed) != turn::OUTER {
+        let has_end = wait != Wait::NO && wait != Wait::FOREVER;
+        if has_end || self.has_more_to_look_at() {
             return self.prepare_and_scan(list, wait, life);
         }
         match list.fetch(self.epoll, wait) {
@@ -89,14 +95,18 @@ impl Queue {
         }
     }
 
+    /// The same where something comes before the wait.
     #[inline(never)]
     fn prepare_and_scan(&self, mut list: EventList, mut wait: Wait, life: u32) -> c_int {
-        let harvest = self.before_wait(&mut list);
-        if list.room() == 0 {
-            return list.length as c_int;
-        }
-        if list.length > 0 {
-            wait = Wait::NO;
+        let mut harvest = None;
+        if self.has_more_to_look_at() {
+            harvest = self.before_wait(&mut list);
+            if list.room() == 0 {
+                return list.length as c_int;
+            }
+            if list.length > 0 {
+                wait = Wait::NO;
+            }
         }
         let deadline = wait.deadline();
         let fetched = list.fetch(self.epoll, wait);
@@ -109,7 +119,7 @@ impl Queue {
         answer(self.make_events(list, fetched, scan))
     }
 
-    #[inline(always)]
+    #[inline(always)] // into `scan_on`, which gives the result as kevent does
     fn make_events(&self, mut list: EventList, mut fetched: Result<Entries>, scan: Scan) -> Result<usize> {
         let Scan { mut wait, deadline, life, mut harvest } = scan;
         let mut fruitless = 0;
@@ -198,8 +208,8 @@ impl State {
     #[inline]
     fn harvest(&mut self, entries: &mut Entries, harvest: u32, list: &mut EventList) -> bool {
         let mut inner = false;
-        for _ in 0..TURN {
-            let Some((readiness, key)) = list.take(entries) else { break };
+        let mut entries = entries.split_off(TURN);
+        while let Some((readiness, key)) = list.take(&mut entries) {
             if key <= HIGHEST_KEY {
                 self.take(Set::Outer, key, readiness, harvest, list);
             } else if key == TOKEN {

@@ -48,6 +48,9 @@ impl Patience {
     }
 }
 
+/// The place of the earliest deadline in a heap.
+const EARLIEST: u32 = 0;
+
 struct Clock {
     timerfd: Option<OwnedFd>,
     /// A binary heap of deadlines, the earliest first.
@@ -73,11 +76,11 @@ impl Clocks {
         if knotes[index].place != NONE || deadline >= NEVER {
             return;
         }
-        self.changed = true;
         let heap = &mut self.both[clock].heap;
         heap.push((deadline, index));
         let last = heap.len() - 1;
         sift_up(heap, knotes, last);
+        self.changed |= knotes[index].place == EARLIEST;
     }
 
     /// Takes a knote out of its clock's heap, if it is in one.
@@ -95,7 +98,7 @@ impl Clocks {
             Source::Timer(timer) => timer.clock,
             _ => MONOTONIC,
         };
-        self.changed = true;
+        self.changed |= place == EARLIEST as usize;
         let heap = &mut self.both[clock].heap;
         heap.swap_remove(place);
         if place < heap.len() {
