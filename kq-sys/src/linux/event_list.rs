@@ -33,8 +33,6 @@ const _: () = assert!(
 const MAX_ENTRIES: usize = i32::MAX as usize / size_of::<libc::epoll_event>();
 
 impl Entries {
-    pub(super) const NONE: Entries = Entries { next: core::ptr::null(), left: 0 };
-
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.left

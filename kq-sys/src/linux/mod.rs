@@ -13,6 +13,7 @@ mod process;
 mod queue;
 mod ready;
 mod registry;
+mod scan;
 mod signal;
 mod signals;
 mod stale;

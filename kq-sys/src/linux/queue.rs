@@ -9,9 +9,9 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::event_list::EventList;
-use super::harvest::wait_of;
 use super::knote::{Index, Key, Knotes, Source};
 use super::ready::{Ready, Token};
+use super::scan::wait_of;
 use super::sys::{self, Result};
 use super::timer::Clocks;
 use super::{answer, constants::*, fail, kevent, registry, timespec};
