@@ -213,6 +213,22 @@ fn a_null_list_for_an_event() {
 }
 
 #[test]
+#[cfg(freebsd_abi)] // in FreeBSD's kernel, which copies entries out one by one and does without the outcome
+fn what_has_no_list_to_go_to() {
+    let queue = Queue::new();
+    // SAFETY: the kernel finds that the list is not there.
+    let into_nothing = |changes: &[kevent]| {
+        answer(unsafe { kevent(queue.0, changes.as_ptr(), changes.len() as count_t, ptr::null_mut(), 2, &AT_ONCE) })
+    };
+    assert_eq!(into_nothing(&[]), Ok(0), "there is no event");
+    let failing = change(closed(0), EVFILT_READ, EV_ADD, 1);
+    assert_eq!(into_nothing(&[failing, failing, failing]), Err(libc::EBADF), "the third had no room");
+    assert_eq!(into_nothing(&[failing]), Ok(1));
+    assert_eq!(into_nothing(&[timer(1, EV_ADD | EV_RECEIPT)]), Ok(1));
+    assert_eq!(queue.call(&[timer(1, EV_DELETE)], &mut [], None), Ok(0));
+}
+
+#[test]
 #[cfg(not(dragonfly))] // sleeps in slices of an hour, and what it does with these is not known
 fn timeouts_that_are_none() {
     let queue = Queue::new();

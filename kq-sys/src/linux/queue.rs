@@ -214,6 +214,10 @@ impl Queue {
         nevents: usize,
         timeout: *const timespec,
     ) -> Result<usize> {
+        if events.is_null() && nevents > 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { self.kevent_to_nowhere(changes, nchanges, nevents, timeout) };
+        }
         // SAFETY: the caller's promise.
         let mut list = unsafe { EventList::new(events, nevents) };
         if nchanges > 0 {
@@ -226,12 +230,47 @@ impl Queue {
         } else if nevents == 0 {
             return if sys::is_open(self.epoll) && sys::is_epoll(self.epoll) { Ok(0) } else { Err(libc::EBADF) };
         }
-        if events.is_null() {
-            return Err(libc::EFAULT);
-        }
         // SAFETY: null or valid, by the caller's promise.
         let wait = wait_of(unsafe { timeout.as_ref() })?;
         self.scan(&mut list, wait)
+    }
+
+    /// kevent(2) with room for entries, but no list: as on FreeBSD outcomes of changes are counted, and it is events
+    /// that fail for it.
+    ///
+    /// # Safety
+    /// As for `kevent`.
+    #[cold]
+    unsafe fn kevent_to_nowhere(
+        &self,
+        changes: *const kevent,
+        nchanges: usize,
+        nevents: usize,
+        timeout: *const timespec,
+    ) -> Result<usize> {
+        // FreeBSD fetches so many events before it finds that they have nowhere to go.
+        const FETCHED_AT_ONCE: usize = 8;
+        if nchanges > 0 && changes.is_null() {
+            return Err(libc::EFAULT);
+        }
+        let room = nevents.min(nchanges.max(FETCHED_AT_ONCE));
+        let mut lost: Vec<kevent> = Vec::with_capacity(room);
+        // SAFETY: the vector has room for so many, and outlives the list.
+        let mut list = unsafe { EventList::new(lost.as_mut_ptr(), room) };
+        if nchanges > 0 {
+            // SAFETY: the caller's promise.
+            match unsafe { self.apply(changes, nchanges, &mut list) }? {
+                Applied::NoRoomForReceipt => return Ok(0),
+                Applied::All if list.length > 0 => return Ok(list.length),
+                Applied::All => {}
+            }
+        }
+        // SAFETY: null or valid, by the caller's promise.
+        let wait = wait_of(unsafe { timeout.as_ref() })?;
+        match self.scan(&mut list, wait)? {
+            0 => Ok(0),
+            _ => Err(libc::EFAULT),
+        }
     }
 
     /// Applies a list of changes.
