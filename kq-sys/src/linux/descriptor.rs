@@ -131,9 +131,6 @@ impl State {
     #[inline(always)] // see `syscall`
     pub(super) fn attach_descriptor(&mut self, change: &kevent) -> Result<()> {
         let fd = change.ident as RawFd;
-        if self.is(fd) {
-            return Err(libc::EINVAL);
-        }
         if change.filter == EVFILT_WRITE {
             self.prepare_writing(change)?;
         }

@@ -512,6 +512,8 @@ impl State {
                     if change.flags & EV_ADD != 0 && self.knotes.find(change.filter, change.ident).is_none() => {}
                 outcome => return outcome,
             }
+        } else if is_descriptor && self.is(change.ident as RawFd) {
+            return Err(libc::EINVAL);
         } else if change.flags & EV_ADD == 0 {
             let open = !is_descriptor || sys::is_open(change.ident as RawFd);
             return Err(if open { libc::ENOENT } else { libc::EBADF });
@@ -550,7 +552,7 @@ impl State {
 
     /// Applies a change to a knote that is there, and stays.
     #[inline(never)]
-    fn modify(&mut self, index: Index, change: &kevent) -> Result<()> {
+    fn modify(&mut self, index: Index, change: &mut kevent) -> Result<()> {
         // A trigger does with a write to the token, or with none, which tells nothing of the queue's number.
         let is_trigger = change.flags & EV_ADD == 0 && change.fflags & NOTE_TRIGGER != 0;
         self.is_number_unproven |= needs_proof(change.filter) && !(is_trigger && change.filter == EVFILT_USER);
