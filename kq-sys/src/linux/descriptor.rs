@@ -157,7 +157,8 @@ impl State {
         if is_queue(fd) {
             return Err(libc::EINVAL);
         }
-        if sys::poll_now(fd, libc::POLLOUT) & libc::POLLERR != 0 && kind_of(fd) == Ok(Kind::Pipe) {
+        let ended = sys::poll_now(fd, libc::POLLOUT) & (libc::POLLERR | libc::POLLHUP) != 0;
+        if ended && kind_of(fd) == Ok(Kind::Pipe) && !sys::is_fifo(fd) {
             return Err(libc::EPIPE);
         }
         if change.fflags & NOTE_LOWAT != 0 {
@@ -428,6 +429,8 @@ impl State {
         };
         let Ok(kind) = self.kind(index) else { return Verdict::Stale };
         match (kind, bytes) {
+            // This is the end to write to, of which there is nothing to say.
+            (Kind::Pipe, Some(_)) if readiness & ERR != 0 && sys::is_fifo(fd) => Verdict::Damp,
             (Kind::Pipe, Some(data)) if readiness & (HUP | ERR) != 0 => {
                 Verdict::Ready { flags: EV_EOF, fflags: 0, data }
             }
@@ -495,8 +498,14 @@ impl State {
             Err(_) => 1,
         };
         match kind {
-            // The reader is gone, and with it the knote on FreeBSD.
-            Kind::Pipe if readiness & ERR != 0 => Verdict::Ready { flags: EV_EOF | EV_ONESHOT, fflags: 0, data },
+            Kind::Pipe if readiness & (HUP | ERR) != 0 => match sys::is_fifo(fd) {
+                // The other end is gone, and with it the knote on FreeBSD.
+                false => Verdict::Ready { flags: EV_EOF | EV_ONESHOT, fflags: 0, data },
+                // It may come again.
+                true if readiness & ERR != 0 => Verdict::Ready { flags: EV_EOF, fflags: 0, data: 0 },
+                // This is the end to read from, of which there is nothing to say.
+                true => Verdict::Damp,
+            },
             _ if kind.is_stream() && readiness & (HUP | ERR) != 0 => {
                 if readiness & ERR != 0 {
                     let fflags = pending_error(fd);
