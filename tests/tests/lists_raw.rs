@@ -244,9 +244,10 @@ fn a_null_list_for_an_event() {
 #[cfg(freebsd_abi)] // in FreeBSD's kernel, which copies entries out one by one and does without the outcome
 fn what_has_no_list_to_go_to() {
     let queue = Queue::new();
-    // SAFETY: the kernel finds that the list is not there.
     let into_nothing = |changes: &[kevent]| {
-        answer(unsafe { kevent(queue.0, changes.as_ptr(), changes.len() as count_t, ptr::null_mut(), 2, &AT_ONCE) })
+        let (list, count) = (changes.as_ptr(), changes.len() as count_t);
+        // SAFETY: the kernel finds that the list of events is not there.
+        answer(unsafe { kevent(queue.0, list, count, ptr::null_mut(), 2, &AT_ONCE) })
     };
     assert_eq!(into_nothing(&[]), Ok(0), "there is no event");
     let failing = change(closed(0), EVFILT_READ, EV_ADD, 1);
