@@ -96,3 +96,16 @@ fn a_directory_is_taken() {
     let of_its_size = |event| want_read(&directory).data(size as i64).udata(1).is(event);
     assert!(events.is_empty() || !cfg!(linux) && events.len() == 1 && of_its_size(&events[0]), "{events:?}");
 }
+
+#[test]
+#[cfg(freebsd_abi)] // EV_FORCEONESHOT is FreeBSD's
+fn a_forced_file_told_of_an_older_offset() {
+    let dir = TempDir::new();
+    let mut file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&file).clear().udata(1));
+    queue.sees(&[want_read(&file).flags(Flags::CLEAR).data(10).udata(1)]);
+    file.seek(SeekFrom::End(0)).unwrap();
+    queue.set(Change::read(&file).udata(1).force_oneshot());
+    queue.sees(&[want_read(&file).flags(Flags::CLEAR | Flags::ONESHOT).udata(1)]);
+}

@@ -65,7 +65,7 @@ impl State {
     }
 
     /// What an event of the file would have as data, if the file is ready: the bytes up to its end, negative beyond it.
-    fn file_data(&self, index: Index) -> Result<Option<i64>> {
+    pub(super) fn file_data(&self, index: Index) -> Result<Option<i64>> {
         let knote = &self.knotes[index];
         let status = self.same_file(index)?;
         match knote.filter {

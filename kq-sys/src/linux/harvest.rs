@@ -316,7 +316,8 @@ impl State {
                 continue;
             }
             if knote.forced {
-                list.push(knote.event());
+                self.look_for_data(index);
+                list.push(self.knotes[index].event());
                 self.finish(index);
                 continue;
             }
@@ -330,6 +331,21 @@ impl State {
                 Source::Process(_) | Source::Inode(_) | Source::Parent(_) | Source::Vacant => None,
             };
             self.deliver(event, key, harvest, list);
+        }
+    }
+
+    /// Brings the data of a knote up to date that is delivered whether it is ready or not.
+    #[cold]
+    fn look_for_data(&mut self, index: Index) {
+        let knote = &self.knotes[index];
+        let data = match knote.source {
+            Source::Timer(_) => return self.count_expirations(index),
+            Source::File(_) => self.file_data(index).map(|data| data.unwrap_or(0)),
+            Source::Descriptor(_) if knote.filter == EVFILT_READ => knote.bytes_to_read().map(i64::from),
+            _ => return,
+        };
+        if let Ok(data) = data {
+            self.knotes[index].data = data;
         }
     }
 }

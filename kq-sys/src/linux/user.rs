@@ -35,7 +35,10 @@ impl State {
             knote.fflags = 0;
         }
         if !*triggered {
-            self.ready.remove(&mut self.knotes, index);
+            // FreeBSD does not look again at a one-shot that is about to be delivered.
+            if !knote.has(EV_ONESHOT) {
+                self.ready.remove(&mut self.knotes, index);
+            }
         } else if !knote.disabled {
             self.ready.push(&mut self.knotes, index);
         }
