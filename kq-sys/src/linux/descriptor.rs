@@ -203,7 +203,7 @@ impl State {
                         self.watch(index).entry = Entry::Nowhere;
                         return Ok(());
                     }
-                    libc::S_IFREG => return self.attach_file(index, &status),
+                    libc::S_IFREG | libc::S_IFDIR => return self.attach_file(index, &status),
                     libc::S_IFCHR | libc::S_IFBLK => return Err(libc::ENODEV),
                     _ => return Err(libc::EINVAL),
                 }

@@ -415,6 +415,11 @@ impl Drop for SignalsBlocked {
     }
 }
 
+pub(crate) fn is_terminal(fd: RawFd) -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { libc::isatty(fd) != 0 }
+}
+
 /// A descriptor's offset in its file.
 pub(crate) fn offset_of(fd: RawFd) -> Result<libc::off_t> {
     // SAFETY: takes no pointer, and moves nothing.

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::knote::{Index, Key, Source, INODE, NONE, PARENT};
 use super::queue::{State, INOTIFY};
-use super::sys::{self, Result};
+use super::sys::{self, Errno, Result};
 use super::{constants::*, kevent};
 
 /// Which file a knote is for, and how it was when last looked at.
@@ -62,10 +62,8 @@ enum Move {
 impl State {
     pub(super) fn attach_vnode(&mut self, change: &kevent) -> Result<()> {
         let status = sys::status_of(change.ident as RawFd)?;
-        match status.st_mode & libc::S_IFMT {
-            libc::S_IFREG | libc::S_IFDIR => {}
-            libc::S_IFCHR | libc::S_IFBLK => return Err(libc::ENODEV),
-            _ => return Err(libc::EINVAL),
+        if !matches!(status.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR) {
+            return Err(refusal(change.ident as RawFd, &status));
         }
         self.need_token()?;
         let index = self.insert(change, Source::Vnode(Watched::new(&status)))?;
@@ -476,8 +474,8 @@ impl State {
                 knote.fflags |= notes & knote.asked_fflags;
                 knote.fflags != 0
             }
-            // Whether it is readable is seen when it is delivered.
-            _ => true,
+            // Whether it is readable is seen when it is delivered. What happens to a directory's files is nothing to it.
+            _ => !notification.is_named,
         };
         if ready && !knote.disabled {
             self.ready.push(&mut self.knotes, index);
@@ -489,6 +487,14 @@ impl State {
 const INTEREST: u32 = (libc::EPOLLIN | libc::EPOLLET) as u32;
 
 const NO_CHANGE: kevent = kevent { ident: 0, filter: 0, flags: 0, fflags: 0, data: 0, udata: core::ptr::null_mut() };
+
+/// The errno for a filter that a file does not have: FreeBSD's devices have none at all, but its terminals some.
+pub(super) fn refusal(fd: RawFd, status: &libc::stat) -> Errno {
+    match status.st_mode & libc::S_IFMT {
+        libc::S_IFCHR | libc::S_IFBLK if !sys::is_terminal(fd) => libc::ENODEV,
+        _ => libc::EINVAL,
+    }
+}
 
 /// What is asked of files and of directories alike.
 fn common(asked: impl Fn(u32, u32) -> u32) -> u32 {
