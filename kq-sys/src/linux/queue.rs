@@ -197,7 +197,7 @@ impl Queue {
 
     /// How many events it could give at least, for an outer queue that watches it; 1 where it is not known.
     pub(super) fn pending(&self) -> i64 {
-        self.state.try_lock().map_or(1, |state| (state.ready.len() as i64).max(1))
+        self.state.try_lock().map_or(1, |mut state| state.pending())
     }
 
     /// kevent(2).

@@ -14,11 +14,13 @@ pub(super) struct Ready {
     first: Index,
     last: Index,
     length: usize,
+    /// How many knotes ever came into it.
+    came: u32,
 }
 
 impl Ready {
     pub(super) const fn new() -> Ready {
-        Ready { first: NONE, last: NONE, length: 0 }
+        Ready { first: NONE, last: NONE, length: 0, came: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,6 +46,7 @@ impl Ready {
         }
         self.last = index;
         self.length += 1;
+        self.came = self.came.wrapping_add(1);
     }
 
     /// Takes a knote out, if it is in the list.
@@ -79,6 +82,8 @@ pub(super) struct Token {
     /// Shared with those who are about to write to it.
     eventfd: Arc<OwnedFd>,
     entry: Entry,
+    /// How many knotes had become ready when an outer queue was told so: it is to be told of more.
+    told: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,7 +120,7 @@ impl State {
             let eventfd = sys::eventfd(1)?;
             self.ctl(libc::EPOLL_CTL_ADD, eventfd.as_raw_fd(), Token::OFF, TOKEN)?;
             self.own_number(eventfd.as_raw_fd());
-            self.token = Some(Token { eventfd: Arc::new(eventfd), entry: Entry::Off });
+            self.token = Some(Token { eventfd: Arc::new(eventfd), entry: Entry::Off, told: None });
         }
         Ok(())
     }
@@ -130,6 +135,11 @@ impl State {
                 self.unwritten = true;
                 Ok(())
             }
+            (Entry::Shown, true) if token.told.is_some_and(|told| told != self.ready.came) => {
+                token.told = None;
+                self.unwritten = true;
+                Ok(())
+            }
             (Entry::Shown, false) if mem::take(&mut self.unwritten) => {
                 token.entry = Entry::Spent;
                 Ok(())
@@ -137,6 +147,14 @@ impl State {
             (Entry::Off, true) | (Entry::Shown, false) => self.switch_token(),
             _ => Ok(()),
         }
+    }
+
+    /// How many events the queue could give at least, for an outer queue that tells so; 1 where it is not known.
+    pub(super) fn pending(&mut self) -> i64 {
+        if let Some(token) = &mut self.token {
+            token.told = Some(self.ready.came);
+        }
+        (self.ready.len() as i64).max(1)
     }
 
     /// Sets the token's entry as it should be, also where it is so already: the queue's number answers for itself.
