@@ -112,6 +112,20 @@ fn read_and_write_of_a_socket_have_modes_of_their_own() {
 }
 
 #[test]
+#[cfg(freebsd_abi)] // a knote that is ready goes to the end of FreeBSD's list of those that are
+fn reading_had_fewer_turns_than_writing() {
+    let (a, b) = pair();
+    put(&b, 1);
+    let mut queue = TestQueue::with_room_for(1);
+    queue.set(Change::read(&a).udata(1));
+    queue.set(Change::write(&a).udata(2));
+    for _ in 0..5 {
+        queue.sees(&[want_read(&a).data(1).udata(1)]);
+        queue.sees(&[want_write(&a).udata(2)]);
+    }
+}
+
+#[test]
 #[cfg(freebsd_abi)] // FreeBSD's pipes go both ways
 fn the_reading_end_of_a_pipe_went_on_ending() {
     let (reader, writer) = pipe();

@@ -246,7 +246,7 @@ impl State {
         for entry in unsafe { initialised(&buffer[..count]) } {
             self.take(Set::Inner, entry.u64, entry.events, harvest, list);
         }
-        count == room
+        count == room && count < self.inner_entries
     }
 
     /// Makes the event of one entry, if there is one.

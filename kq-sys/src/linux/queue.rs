@@ -103,6 +103,8 @@ pub(super) struct State {
     pub(super) unwritten: bool,
     /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
     pub(super) inner: Option<OwnedFd>,
+    /// How many entries it has, or more: those of descriptors that were closed are still counted.
+    pub(super) inner_entries: usize,
     pub(super) clocks: Clocks,
     /// Tells of files; made when first needed.
     pub(super) inotify: Option<OwnedFd>,
@@ -319,6 +321,7 @@ impl State {
             token: None,
             unwritten: false,
             inner: None,
+            inner_entries: 0,
             clocks: Clocks::new(),
             inotify: None,
             told: Vec::new(),
@@ -374,7 +377,13 @@ impl State {
                 self.inner.insert(inner).as_raw_fd()
             }
         };
-        sys::epoll_ctl(inner, operation, fd, interest, key)
+        sys::epoll_ctl(inner, operation, fd, interest, key)?;
+        match operation {
+            libc::EPOLL_CTL_ADD => self.inner_entries += 1,
+            libc::EPOLL_CTL_DEL => self.inner_entries = self.inner_entries.saturating_sub(1),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// epoll_ctl for a knote's descriptor: EBADF for one of the queue's own, which may have got the number of one that
@@ -444,6 +453,7 @@ impl State {
             self.ctl(libc::EPOLL_CTL_ADD, fresh.as_raw_fd(), libc::EPOLLIN as u32, INNER)?;
             self.own_number(fresh.as_raw_fd());
             self.inner = Some(fresh);
+            self.inner_entries = 0;
             return Ok(());
         }
         if self.closed {
