@@ -435,6 +435,14 @@ impl State {
                 Verdict::Ready { flags: EV_EOF, fflags: 0, data }
             }
             (Kind::Pipe, Some(0)) => self.look_again(index),
+            // A unix socket that was listening, and shut; TCP's are as if they never had.
+            (kind, None)
+                if kind.is_stream()
+                    && readiness & (HUP | PEER_SHUT) != 0
+                    && sys::socket_int(fd, libc::SO_ACCEPTCONN) == Ok(1) =>
+            {
+                Verdict::Ready { flags: EV_EOF, fflags: libc::ECONNABORTED as u32, data: 0 }
+            }
             (kind, None) if kind.is_stream() => match connections_waiting(fd) {
                 0 if readiness & IN == 0 => Verdict::Damp,
                 0 => Verdict::Nothing,
