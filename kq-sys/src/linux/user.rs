@@ -28,17 +28,15 @@ impl State {
             _ => {}
         }
         knote.asked_data = change.data;
-        // An EV_CLEAR in any change resets the knote, the trigger in the same change included.
+        // An EV_CLEAR in any change resets the knote, the trigger in the same change included; but FreeBSD does not look
+        // again at a one-shot that is about to be delivered.
         if change.flags & EV_CLEAR != 0 {
-            *triggered = false;
+            *triggered = knote.ready && knote.flags & EV_ONESHOT != 0;
             knote.data = 0;
             knote.fflags = 0;
         }
         if !*triggered {
-            // FreeBSD does not look again at a one-shot that is about to be delivered.
-            if !knote.has(EV_ONESHOT) {
-                self.ready.remove(&mut self.knotes, index);
-            }
+            self.ready.remove(&mut self.knotes, index);
         } else if !knote.disabled {
             self.ready.push(&mut self.knotes, index);
         }
