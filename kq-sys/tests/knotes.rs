@@ -129,9 +129,10 @@ fn the_table_has_what_was_added_and_not_deleted() {
                     let new = Knote { udata, mode, disabled, triggered: false };
                     let knote = knotes.entry(name).or_insert(new);
                     knote.udata = udata;
+                    // Of a knote that is there the mode stays, but the trigger goes with any EV_CLEAR, unless it is a
+                    // one-shot that is about to be delivered.
+                    knote.triggered &= mode != EV_CLEAR || knote.mode == EV_ONESHOT && !knote.disabled;
                     knote.disabled |= disabled;
-                    // Of a knote that is there the mode stays, but the trigger goes with any EV_CLEAR.
-                    knote.triggered &= mode != EV_CLEAR;
                 }
                 0..=5 => {
                     let outcome = apply(queue, change(name, EV_DELETE, 0, 0));

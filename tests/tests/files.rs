@@ -5,6 +5,13 @@ use std::io::{Seek, SeekFrom, Write};
 use kq::{Change, Flags};
 use kq_tests::queue::want_read;
 use kq_tests::{get, TempDir, TestQueue};
+#[cfg(freebsd_abi)]
+use {
+    kq::{Filter, VnodeEvents},
+    kq_tests::descriptor::{checked, ident},
+    kq_tests::want,
+    std::os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
 
 #[test]
 fn a_file_is_ready_up_to_its_end() {
@@ -95,4 +102,48 @@ fn a_directory_is_taken() {
     let size = std::fs::metadata(dir.path()).unwrap().len();
     let of_its_size = |event| want_read(&directory).data(size as i64).udata(1).is(event);
     assert!(events.is_empty() || !cfg!(linux) && events.len() == 1 && of_its_size(&events[0]), "{events:?}");
+}
+
+#[test]
+#[cfg(freebsd_abi)] // EV_FORCEONESHOT is FreeBSD's
+fn a_forced_file_told_of_an_older_offset() {
+    let dir = TempDir::new();
+    let mut file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    queue.set(Change::read(&file).clear().udata(1));
+    queue.sees(&[want_read(&file).flags(Flags::CLEAR).data(10).udata(1)]);
+    file.seek(SeekFrom::End(0)).unwrap();
+    queue.set(Change::read(&file).udata(1).force_oneshot());
+    queue.sees(&[want_read(&file).flags(Flags::CLEAR | Flags::ONESHOT).udata(1)]);
+}
+
+#[test]
+#[cfg(freebsd_abi)] // to FreeBSD's kernel it is a file like any other
+fn writing_to_a_directory_was_refused() {
+    let dir = TempDir::new();
+    let directory = std::fs::File::open(dir.path()).unwrap();
+    let mut queue = TestQueue::new();
+    queue.set(Change::write(&directory).udata(1));
+    let wanted = want(Filter::WRITE, ident(&directory)).udata(1);
+    queue.sees(&[wanted]);
+    queue.sees(&[wanted]);
+    queue.set(Change::write(&directory).delete());
+    queue.nothing();
+}
+
+#[test]
+#[cfg(freebsd_abi)] // in its kernel a terminal refuses a filter that it does not know, another device any
+fn devices_refused_with_the_wrong_errno() {
+    let queue = TestQueue::new();
+    let null = std::fs::File::open("/dev/zero").unwrap();
+    // SAFETY: takes numbers only, and makes a descriptor that nobody else has.
+    let terminal = unsafe { OwnedFd::from_raw_fd(checked(libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY))) };
+    let empty = |fd: &dyn AsRawFd| Change::new(ident(&fd.as_raw_fd()), Filter::EMPTY, Flags::ADD);
+    assert_eq!(queue.apply(Change::vnode(&terminal, VnodeEvents::WRITE)), Err(libc::EINVAL));
+    assert_eq!(queue.apply(empty(&terminal)), Err(libc::EINVAL));
+    // Younger FreeBSDs know filters for such devices, too.
+    if cfg!(linux) {
+        assert_eq!(queue.apply(Change::vnode(&null, VnodeEvents::WRITE)), Err(libc::ENODEV));
+        assert_eq!(queue.apply(empty(&null)), Err(libc::ENODEV));
+    }
 }

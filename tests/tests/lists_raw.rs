@@ -7,6 +7,8 @@ use kq_sys::{
     count_t, data_t, filter_t, flags_t, kevent, kqueue, timespec, EVFILT_READ, EVFILT_TIMER, EV_ADD, EV_DELETE,
     EV_ERROR, EV_RECEIPT,
 };
+#[cfg(freebsd_abi)]
+use kq_sys::{EVFILT_EMPTY, EVFILT_USER, EVFILT_VNODE, EVFILT_WRITE, EV_ENABLE, NOTE_FFCOPY, NOTE_FFOR, NOTE_TRIGGER};
 use kq_tests::descriptor::{checked, ident};
 use kq_tests::{closed, pipe, put};
 
@@ -164,6 +166,32 @@ fn a_receipt_without_room_ends_the_call_without_an_error() {
 }
 
 #[test]
+#[cfg(freebsd_abi)] // as FreeBSD's kernel uses up the change
+fn what_a_receipt_leaves_of_the_fflags() {
+    let queue = Queue::new();
+    let receipt = |mut change: kevent, fflags: u32| {
+        change.flags |= EV_RECEIPT;
+        change.fflags = fflags;
+        let mut entry = [nothing()];
+        assert_eq!(queue.call(&[change], &mut entry, None), Ok(1));
+        ({ entry[0].fflags }, entry[0].data)
+    };
+    // What makes a knote is in the knote from then on; a user event's control bits have done their work.
+    let user = |flags| change(1, EVFILT_USER, flags, 0);
+    assert_eq!(receipt(user(EV_ADD), NOTE_FFCOPY | 0xf0), (0, 0));
+    assert_eq!(receipt(user(0), NOTE_TRIGGER | NOTE_FFOR | 0xf), (0xf, 0));
+    assert_eq!(receipt(user(EV_DELETE), NOTE_TRIGGER | 3), (NOTE_TRIGGER | 3, 0));
+    assert_eq!(receipt(user(0), NOTE_TRIGGER), (NOTE_TRIGGER, errno(libc::ENOENT)));
+    // A queue does not watch itself, whatever the change.
+    let own = |filter, flags| change(usize::try_from(queue.0).unwrap(), filter, flags, 0);
+    for filter in [EVFILT_READ, EVFILT_WRITE, EVFILT_VNODE, EVFILT_EMPTY] {
+        for flags in [EV_ADD, EV_DELETE, EV_ENABLE, 0] {
+            assert_eq!(receipt(own(filter, flags), 3), (3, errno(libc::EINVAL)), "{filter} {flags}");
+        }
+    }
+}
+
+#[test]
 fn a_list_for_no_events_does_not_wait() {
     let (reader, _writer) = full_pipe();
     let queue = Queue::new();
@@ -210,6 +238,23 @@ fn a_null_list_for_an_event() {
     // SAFETY: the kernel finds that the list is not there.
     let events = unsafe { kevent(queue.0, ptr::null(), 0, ptr::null_mut(), 1, &AT_ONCE) };
     assert_eq!(answer(events), Err(libc::EFAULT));
+}
+
+#[test]
+#[cfg(freebsd_abi)] // in FreeBSD's kernel, which copies entries out one by one and does without the outcome
+fn what_has_no_list_to_go_to() {
+    let queue = Queue::new();
+    let into_nothing = |changes: &[kevent]| {
+        let (list, count) = (changes.as_ptr(), changes.len() as count_t);
+        // SAFETY: the kernel finds that the list of events is not there.
+        answer(unsafe { kevent(queue.0, list, count, ptr::null_mut(), 2, &AT_ONCE) })
+    };
+    assert_eq!(into_nothing(&[]), Ok(0), "there is no event");
+    let failing = change(closed(0), EVFILT_READ, EV_ADD, 1);
+    assert_eq!(into_nothing(&[failing, failing, failing]), Err(libc::EBADF), "the third had no room");
+    assert_eq!(into_nothing(&[failing]), Ok(1));
+    assert_eq!(into_nothing(&[timer(1, EV_ADD | EV_RECEIPT)]), Ok(1));
+    assert_eq!(queue.call(&[timer(1, EV_DELETE)], &mut [], None), Ok(0));
 }
 
 #[test]

@@ -205,3 +205,51 @@ fn fork_and_exec_come_with_the_exit() {
     }
     assert!(seen.contains(all), "{seen:?}");
 }
+
+#[test]
+#[cfg(freebsd_abi)] // there the knote takes the note when it happens, whatever is asked for later
+fn an_exit_before_a_change_was_lost_with_what_was_asked_then() {
+    let _serial = serial();
+    for asked_later in [Change::disabled as fn(Change) -> Change, Change::enable] {
+        let mut child = Child::exiting(4);
+        let mut queue = TestQueue::new();
+        queue.set(watch(&child));
+        queue.set(asked_later(watch(&child)));
+        child.reap();
+        queue.set(Change::process(child.pid(), ProcEvents::empty()).enable().udata(2));
+        queue.sees(&[want_exit(&child, 0x400).udata(2)]);
+        queue.nothing();
+    }
+}
+
+#[test]
+#[cfg(freebsd_abi)] // as above
+fn an_exit_that_nobody_had_asked_for_came_after_a_change() {
+    let _serial = serial();
+    let mut child = Child::exiting(4);
+    let mut queue = TestQueue::new();
+    queue.set(Change::process(child.pid(), ProcEvents::empty()));
+    child.reap();
+    queue.set(watch(&child));
+    queue.nothing();
+    assert_eq!(queue.apply(watch(&child).delete()), Err(libc::ENOENT));
+}
+
+#[test]
+#[cfg(freebsd_abi)] // only an exit is worth asking a zombie for
+fn a_zombie_was_watched_for_what_it_can_not_do() {
+    let _serial = serial();
+    let mut child = Child::exiting(3);
+    child.release();
+    // The exit is told of a little before it is over.
+    // SAFETY: a siginfo is plain data, and the call is given one to write to.
+    kq_tests::descriptor::checked(unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::waitid(libc::P_PID, child.pid() as libc::id_t, &mut info, libc::WEXITED | libc::WNOWAIT)
+    });
+    let mut queue = TestQueue::new();
+    for events in [ProcEvents::empty(), ProcEvents::FORK, ProcEvents::EXEC] {
+        assert_eq!(queue.apply(Change::process(child.pid(), events)), Err(libc::ESRCH), "{events:?}");
+    }
+    queue.nothing();
+}

@@ -35,6 +35,25 @@ fn a_queue_in_a_queue() {
 }
 
 #[test]
+#[cfg(freebsd_abi)] // as its kernel has it: the inner queue tells of every knote that becomes ready
+fn the_edge_of_a_queue_with_an_event_already_was_lost() {
+    let (mut outer, mut inner) = (TestQueue::new(), TestQueue::new());
+    let events = [1, 2].map(|id| Change::user(id).clear());
+    inner.kq.apply(&events).unwrap();
+    outer.set(Change::read(&inner.kq).clear());
+    for (event, ready) in events.iter().zip(1..) {
+        inner.set(event.trigger());
+        outer.sees(&[want_read(&inner.kq).flags(Flags::CLEAR).data(ready)]);
+        outer.nothing();
+        // It is ready, and does not become so.
+        inner.set(event.trigger());
+        outer.nothing();
+    }
+    assert_eq!(inner.wait(LIMIT).len(), 2);
+    outer.nothing();
+}
+
+#[test]
 fn a_queue_of_descriptors_in_a_queue() {
     let (reader, writer) = pipe();
     let (mut outer, mut inner) = (TestQueue::new(), TestQueue::new());

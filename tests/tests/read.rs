@@ -115,6 +115,19 @@ fn what_is_forced_is_reported_once_without_data() {
 }
 
 #[test]
+#[cfg(freebsd_abi)] // as above
+fn what_is_forced_told_nothing_of_bytes_below_the_mark() {
+    let (a, b) = pair();
+    let mut queue = TestQueue::new();
+    let watch = Change::read(&a).low_water(10).udata(1);
+    queue.set(watch);
+    put(&b, 5);
+    queue.nothing();
+    queue.set(watch.force_oneshot());
+    queue.sees(&[want_read(&a).flags(Flags::ONESHOT).data(5).udata(1)]);
+}
+
+#[test]
 #[cfg(not(netbsd))] // there EV_CLEAR beats EV_DISPATCH, which then disables nothing
 fn a_dispatched_edge_is_disabled_until_it_is_enabled() {
     let (reader, writer) = pipe();

@@ -47,3 +47,38 @@ fn a_thousand_periods_take_as_long_as_a_thousand_periods() {
         is_enough && (!cfg!(linux) || elapsed.as_secs_f64() * 1_000.0 < 1.02 * count as f64)
     });
 }
+
+/// EV_FORCEONESHOT, which no other system has.
+#[cfg(freebsd_abi)]
+mod forced {
+    use kq::Flags;
+    use kq_tests::queue::want_timer;
+    use kq_tests::QUIET;
+
+    use super::*;
+
+    #[test]
+    fn a_forced_timer_had_not_counted() {
+        let mut queue = TestQueue::new();
+        let timer = Change::timer(1, Duration::from_millis(10));
+        queue.set(timer);
+        let mut other = TestQueue::new();
+        other.set(Change::timer(1, Duration::from_millis(50)).oneshot());
+        assert_eq!(other.wait(LIMIT).len(), 1);
+        queue.set(timer.force_oneshot());
+        queue.sees(&[want_timer(1).flags(Flags::CLEAR | Flags::ONESHOT).at_least(1)]);
+        queue.nothing();
+        assert_eq!(queue.apply(timer.delete()), Err(libc::ENOENT));
+    }
+
+    /// What EV_ADD starts anew has not fired, and is a one-shot from then on.
+    #[test]
+    fn a_timer_that_was_forced_and_added_came_at_once() {
+        let mut queue = TestQueue::new();
+        queue.set(Change::timer(1, LIMIT));
+        queue.set(Change::timer(1, 20 * QUIET).add_flags(Flags::FORCEONESHOT));
+        assert!(queue.wait(Duration::ZERO).is_empty());
+        queue.sees(&[want_timer(1).flags(Flags::CLEAR | Flags::ONESHOT)]);
+        assert_eq!(queue.apply(Change::timer(1, LIMIT).delete()), Err(libc::ENOENT));
+    }
+}

@@ -137,3 +137,15 @@ fn any_number_can_be_an_ident() {
         queue.sees(&[want_user(id).flags(Flags::CLEAR).udata(1)]);
     }
 }
+
+#[test]
+#[cfg(freebsd_abi)] // FreeBSD's kernel does not look again at a one-shot that is about to be delivered
+fn a_triggered_one_shot_was_cleared_by_a_later_change() {
+    let mut queue = TestQueue::new();
+    let event = Change::user(5).oneshot();
+    queue.set(event);
+    queue.set(event.trigger());
+    queue.set(event.clear().udata(2));
+    queue.sees(&[want_user(5).flags(Flags::ONESHOT).udata(2)]);
+    assert_eq!(queue.apply(event.delete()), Err(libc::ENOENT));
+}

@@ -274,3 +274,72 @@ fn opening_reading_and_closing() {
     drop(other);
     sees(&mut queue, &file, VnodeEvents::CLOSE);
 }
+
+#[test]
+#[cfg(freebsd_abi)] // in FreeBSD's kernel a knote takes a note when it happens, whatever is asked for later
+fn a_note_before_a_change_was_lost_with_what_was_asked_then() {
+    let dir = TempDir::new();
+    let file = dir.file("f", 10);
+    let mut queue = TestQueue::new();
+    queue.set(Change::vnode(&file, VnodeEvents::WRITE).clear());
+    write(&file);
+    queue.set(Change::vnode(&file, VnodeEvents::DELETE).udata(1));
+    queue.sees(&[want_vnode(&file, VnodeEvents::WRITE).udata(1)]);
+    queue.nothing();
+    // Also where it was disabled, and what enables it asks for nothing.
+    queue.set(Change::vnode(&file, VnodeEvents::WRITE).disable());
+    write(&file);
+    queue.set(Change::vnode(&file, VnodeEvents::empty()).enable().udata(2));
+    queue.sees(&[want_vnode(&file, VnodeEvents::WRITE).udata(2)]);
+    queue.nothing();
+}
+
+#[test]
+fn a_note_before_a_knote_was_the_knotes() {
+    let dir = TempDir::new();
+    let file = dir.file("f", 10);
+    let again = dir.open("f");
+    let mut queue = TestQueue::new();
+    queue.set(Change::vnode(&file, VnodeEvents::WRITE).clear().udata(1));
+    write(&file);
+    queue.set(Change::vnode(&again, VnodeEvents::WRITE).clear().udata(2));
+    queue.sees(&[want_vnode(&file, VnodeEvents::WRITE).udata(1)]);
+    write(&file);
+    queue.sees(&[want_vnode(&file, VnodeEvents::WRITE).udata(1), want_vnode(&again, VnodeEvents::WRITE).udata(2)]);
+}
+
+#[test]
+fn the_mode_of_a_directory_was_a_link_after_a_directory_in_it() {
+    let dir = TempDir::new();
+    let directory = File::open(dir.path()).unwrap();
+    let mut queue = TestQueue::new();
+    queue.set(Change::vnode(&directory, VnodeEvents::ATTRIB).clear().udata(1));
+    for (mode, make) in [(0o700, true), (0o750, false)] {
+        let sub = dir.join("sub");
+        if make { fs::create_dir(sub) } else { fs::remove_dir(sub) }.unwrap();
+        directory.set_permissions(Permissions::from_mode(mode)).unwrap();
+        let events = queue.wait(LIMIT);
+        assert!(events.len() == 1 && told(&events[0]).contains(VnodeEvents::ATTRIB), "{events:?}");
+    }
+}
+
+#[test]
+#[cfg(freebsd_abi)] // as FreeBSD's kernel hints at a rename, on every file system
+fn directories_that_replace_directories() {
+    let dir = TempDir::new();
+    let directory = File::open(dir.path()).unwrap();
+    let make = |names: &[&str]| names.iter().for_each(|name| fs::create_dir(dir.join(name)).unwrap());
+    let mut queue = TestQueue::new();
+    make(&["a", "b", "c", "c/b"]);
+    queue.set(Change::vnode(&directory, ALL).clear().udata(1));
+    let (write, extend, link) = (VnodeEvents::WRITE, VnodeEvents::EXTEND, VnodeEvents::LINK);
+    // One less is in the directory, none less, and one more; nothing but a name has changed last.
+    fs::rename(dir.join("a"), dir.join("b")).unwrap();
+    sees(&mut queue, &directory, write | link);
+    fs::rename(dir.join("c/b"), dir.join("b")).unwrap();
+    sees(&mut queue, &directory, write | extend);
+    fs::rename(dir.join("b"), dir.join("c/b")).unwrap();
+    sees(&mut queue, &directory, write | extend | link);
+    fs::rename(dir.join("c"), dir.join("d")).unwrap();
+    sees(&mut queue, &directory, write);
+}

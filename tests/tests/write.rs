@@ -110,3 +110,30 @@ fn read_and_write_of_a_socket_have_modes_of_their_own() {
     queue.set(Change::read(&a).udata(3));
     queue.sees(&[want_read(&a).data(3).udata(3)]);
 }
+
+#[test]
+#[cfg(freebsd_abi)] // a knote that is ready goes to the end of FreeBSD's list of those that are
+fn reading_had_fewer_turns_than_writing() {
+    let (a, b) = pair();
+    put(&b, 1);
+    let mut queue = TestQueue::with_room_for(1);
+    queue.set(Change::read(&a).udata(1));
+    queue.set(Change::write(&a).udata(2));
+    for _ in 0..5 {
+        queue.sees(&[want_read(&a).data(1).udata(1)]);
+        queue.sees(&[want_write(&a).udata(2)]);
+    }
+}
+
+#[test]
+#[cfg(freebsd_abi)] // FreeBSD's pipes go both ways
+fn the_reading_end_of_a_pipe_went_on_ending() {
+    let (reader, writer) = pipe();
+    let mut queue = TestQueue::new();
+    queue.set(Change::write(&reader).udata(1));
+    drop(writer);
+    queue.sees(&[want_write(&reader).flags(Flags::EOF | Flags::ONESHOT).udata(1)]);
+    queue.nothing();
+    assert_eq!(queue.apply(Change::write(&reader).delete()), Err(libc::ENOENT));
+    assert_eq!(queue.apply(Change::write(&reader)), Err(libc::EPIPE));
+}

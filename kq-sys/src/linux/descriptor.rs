@@ -133,9 +133,6 @@ impl State {
     #[inline(always)] // see `syscall`
     pub(super) fn attach_descriptor(&mut self, change: &kevent) -> Result<()> {
         let fd = change.ident as RawFd;
-        if self.is(fd) {
-            return Err(libc::EINVAL);
-        }
         if change.filter == EVFILT_WRITE {
             self.prepare_writing(change)?;
         }
@@ -162,7 +159,8 @@ impl State {
         if is_queue(fd) {
             return Err(libc::EINVAL);
         }
-        if sys::poll_now(fd, libc::POLLOUT) & libc::POLLERR != 0 && kind_of(fd) == Ok(Kind::Pipe) {
+        let ended = sys::poll_now(fd, libc::POLLOUT) & (libc::POLLERR | libc::POLLHUP) != 0;
+        if ended && kind_of(fd) == Ok(Kind::Pipe) && !sys::is_fifo(fd) {
             return Err(libc::EPIPE);
         }
         if change.fflags & NOTE_LOWAT != 0 {
@@ -207,7 +205,7 @@ impl State {
                         self.watch(index).entry = Entry::Nowhere;
                         return Ok(());
                     }
-                    libc::S_IFREG => return self.attach_file(index, &status),
+                    libc::S_IFREG | libc::S_IFDIR => return self.attach_file(index, &status),
                     libc::S_IFCHR | libc::S_IFBLK => return Err(libc::ENODEV),
                     _ => return Err(libc::EINVAL),
                 }
@@ -443,10 +441,20 @@ impl State {
         };
         let Ok(kind) = self.kind(index) else { return Verdict::Stale };
         match (kind, bytes) {
+            // This is the end to write to, of which there is nothing to say.
+            (Kind::Pipe, Some(_)) if readiness & ERR != 0 && sys::is_fifo(fd) => Verdict::Damp,
             (Kind::Pipe, Some(data)) if readiness & (HUP | ERR) != 0 => {
                 Verdict::Ready { flags: EV_EOF, fflags: 0, data }
             }
             (Kind::Pipe, Some(0)) => self.look_again(index),
+            // A unix socket that was listening, and shut; TCP's are as if they never had.
+            (kind, None)
+                if kind.is_stream()
+                    && readiness & (HUP | PEER_SHUT) != 0
+                    && sys::socket_int(fd, libc::SO_ACCEPTCONN) == Ok(1) =>
+            {
+                Verdict::Ready { flags: EV_EOF, fflags: libc::ECONNABORTED as u32, data: 0 }
+            }
             (kind, None) if kind.is_stream() => match connections_waiting(fd) {
                 0 if readiness & IN == 0 => Verdict::Damp,
                 0 => Verdict::Nothing,
@@ -510,8 +518,14 @@ impl State {
             Err(_) => 1,
         };
         match kind {
-            // The reader is gone, and with it the knote on FreeBSD.
-            Kind::Pipe if readiness & ERR != 0 => Verdict::Ready { flags: EV_EOF | EV_ONESHOT, fflags: 0, data },
+            Kind::Pipe if readiness & (HUP | ERR) != 0 => match sys::is_fifo(fd) {
+                // The other end is gone, and with it the knote on FreeBSD.
+                false => Verdict::Ready { flags: EV_EOF | EV_ONESHOT, fflags: 0, data },
+                // It may come again.
+                true if readiness & ERR != 0 => Verdict::Ready { flags: EV_EOF, fflags: 0, data: 0 },
+                // This is the end to read from, of which there is nothing to say.
+                true => Verdict::Damp,
+            },
             _ if kind.is_stream() && readiness & (HUP | ERR) != 0 => {
                 if readiness & ERR != 0 {
                     let fflags = pending_error(fd);

@@ -9,7 +9,7 @@ use super::knote::{Index, Source};
 use super::queue::State;
 use super::sys::{self, Result};
 use super::timer::Patience;
-use super::vnode::Watched;
+use super::vnode::{refusal, Watched};
 use super::{constants::*, kevent};
 
 impl State {
@@ -24,7 +24,7 @@ impl State {
     pub(super) fn attach_empty(&mut self, change: &kevent) -> Result<()> {
         let status = sys::status_of(change.ident as RawFd)?;
         if status.st_mode & libc::S_IFMT != libc::S_IFSOCK {
-            return Err(libc::EINVAL);
+            return Err(refusal(change.ident as RawFd, &status));
         }
         self.need_looks()?;
         let index = self.insert(change, Source::File(Watched::new(&status)))?;
@@ -66,7 +66,7 @@ impl State {
     }
 
     /// What an event of the file would have as data, if the file is ready: the bytes up to its end, negative beyond it.
-    fn file_data(&self, index: Index) -> Result<Option<i64>> {
+    pub(super) fn file_data(&self, index: Index) -> Result<Option<i64>> {
         let knote = &self.knotes[index];
         let status = self.same_file(index)?;
         match knote.filter {

@@ -87,11 +87,11 @@ impl State {
     pub(super) fn harvest_inner(&mut self, room: usize, harvest: u32, list: &mut EventList) -> bool {
         let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return false };
         let Ok(mut entries) = list.fetch_some(inner, room, Wait::NO) else { return false };
-        let has_more = entries.len() == room;
+        let count = entries.len();
         while let Some((readiness, key)) = list.take(&mut entries) {
             self.take(Set::Inner, key, readiness, harvest, list);
         }
-        has_more
+        count == room && count < self.inner_entries
     }
 
     /// Makes the event of one entry, if there is one.
@@ -161,7 +161,8 @@ impl State {
                 continue;
             }
             if knote.forced {
-                list.push(knote.event());
+                self.look_for_data(index);
+                list.push(self.knotes[index].event());
                 self.finish(index);
                 continue;
             }
@@ -181,6 +182,21 @@ impl State {
                 }
             };
             self.deliver(event, key, harvest, list);
+        }
+    }
+
+    /// Brings the data of a knote up to date that is delivered whether it is ready or not.
+    #[cold]
+    fn look_for_data(&mut self, index: Index) {
+        let knote = &self.knotes[index];
+        let data = match knote.source {
+            Source::Timer(_) => return self.count_expirations(index),
+            Source::File(_) => self.file_data(index).map(|data| data.unwrap_or(0)),
+            Source::Descriptor(_) if knote.filter == EVFILT_READ => knote.bytes_to_read().map(i64::from),
+            _ => return,
+        };
+        if let Ok(data) = data {
+            self.knotes[index].data = data;
         }
     }
 }

@@ -83,13 +83,13 @@ pub unsafe fn kqueuex(flags: u32) -> c_int {
 /// before it stay applied. A null `timeout` waits without end.
 ///
 /// # Errors
-/// EBADF: `kq` is no queue of this process. EFAULT: a list is null that has a length. EINVAL: the timeout is
-/// negative or has nanoseconds above 999,999,999. EINTR: a signal came; the changes were applied. And those of a
-/// change for which `eventlist` had no room.
+/// EBADF: `kq` is no queue of this process. EFAULT: the change list is null and has a length, or an event came and the
+/// event list is null. EINVAL: the timeout is negative or has nanoseconds above 999,999,999. EINTR: a signal came; the
+/// changes were applied. And those of a change for which `eventlist` had no room.
 ///
 /// # Safety
-/// `changelist` must be valid for reading `nchanges` entries, `eventlist` for writing `nevents`, and `timeout` null or
-/// valid for reading. The lists may be the same array.
+/// `changelist` must be null or valid for reading `nchanges` entries, `eventlist` null or valid for writing `nevents`, and
+/// `timeout` null or valid for reading. The lists may be the same array.
 pub unsafe fn kevent(
     kq: c_int,
     changelist: *const kevent,

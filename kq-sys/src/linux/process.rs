@@ -15,6 +15,8 @@ pub(super) struct Process {
     pidfd: OwnedFd,
     /// Opened when forks or execs are first asked for.
     perf: Option<Perf>,
+    /// Its exit is noted.
+    has_exited: bool,
 }
 
 impl State {
@@ -28,7 +30,11 @@ impl State {
             errno => errno,
         })?;
         let number = pidfd.as_raw_fd();
-        let index = self.insert(change, Source::Process(Process { pidfd, perf: None }))?;
+        // All that a zombie has left to do is told by its exit.
+        if change.fflags & NOTE_EXIT == 0 && has_exited(number) {
+            return Err(libc::ESRCH);
+        }
+        let index = self.insert(change, Source::Process(Process { pidfd, perf: None, has_exited: false }))?;
         self.own_number(number);
         self.knotes[index].flags |= EV_CLEAR;
         let added = self.add_process_entries(index).and_then(|()| self.need_perf(index, change.fflags));
@@ -38,11 +44,34 @@ impl State {
         added
     }
 
-    /// Makes what a change of a knote asks for, before anything is changed.
+    /// Makes what a change of a knote asks for, before anything is changed. What has happened until now is noted as
+    /// was asked for until now.
     #[inline(never)]
     pub(super) fn prepare_process(&mut self, index: Index, fflags: u32) -> Result<()> {
         refuse_tracking(fflags)?;
+        self.note_process(index);
         self.need_perf(index, fflags)
+    }
+
+    /// Notes in the knote what has happened to the process, as far as it is asked for.
+    fn note_process(&mut self, index: Index) {
+        let knote = &mut self.knotes[index];
+        let Source::Process(process) = &mut knote.source else { return };
+        if process.has_exited {
+            return;
+        }
+        if let Some(perf) = &mut process.perf {
+            knote.fflags |= perf.harvest() & knote.asked_fflags;
+        }
+        let pidfd = process.pidfd.as_raw_fd();
+        process.has_exited = has_exited(pidfd);
+        if process.has_exited {
+            knote.flags |= EV_EOF | EV_ONESHOT;
+            if knote.asked_fflags & NOTE_EXIT != 0 {
+                knote.fflags |= NOTE_EXIT;
+                knote.data = i64::from(exit_status(pidfd, knote.ident));
+            }
+        }
     }
 
     #[inline(never)]
@@ -126,19 +155,8 @@ impl State {
     /// Something happened to the process; its exit is its last event, and its knote's.
     #[inline(never)]
     pub(super) fn take_process(&mut self, index: Index) -> Option<kevent> {
+        self.note_process(index);
         let knote = &mut self.knotes[index];
-        let Source::Process(process) = &mut knote.source else { return None };
-        if let Some(perf) = &mut process.perf {
-            knote.fflags |= perf.harvest() & knote.asked_fflags;
-        }
-        let pidfd = process.pidfd.as_raw_fd();
-        if sys::poll_now(pidfd, libc::POLLIN) & libc::POLLIN != 0 {
-            knote.flags |= EV_EOF | EV_ONESHOT;
-            if knote.asked_fflags & NOTE_EXIT != 0 {
-                knote.fflags |= NOTE_EXIT;
-                knote.data = i64::from(exit_status(pidfd, knote.ident));
-            }
-        }
         let event = knote.event();
         if event.flags & EV_EOF != 0 || event.flags & EV_ONESHOT != 0 && event.fflags != 0 {
             self.finish(index);
@@ -157,6 +175,10 @@ fn refuse_tracking(fflags: u32) -> core::result::Result<(), Errno> {
         return Err(libc::ENOTSUP);
     }
     Ok(())
+}
+
+fn has_exited(pidfd: RawFd) -> bool {
+    sys::poll_now(pidfd, libc::POLLIN) & libc::POLLIN != 0
 }
 
 /// The wait status of a process that has exited, whoever reaps it; 0 where the kernel does not tell.

@@ -132,6 +132,8 @@ pub(super) struct State {
     pub(super) clocks: Clocks,
     /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
     pub(super) inner: Option<OwnedFd>,
+    /// How many entries it has, or more: those of descriptors that were closed are still counted.
+    pub(super) inner_entries: usize,
     /// The descriptors that are the queue's own, in order, and those by which it watches processes.
     own_numbers: Vec<RawFd>,
     /// The signals that it watches, a bit each.
@@ -219,7 +221,7 @@ impl Queue {
 
     /// How many events it could give at least, for an outer queue that watches it; 1 where it is not known.
     pub(super) fn pending(&self) -> i64 {
-        self.state.try_lock().map_or(1, |state| (state.ready.len() as i64).max(1))
+        self.state.try_lock().map_or(1, |mut state| state.pending())
     }
 
     /// kevent(2).
@@ -267,6 +269,10 @@ impl Queue {
                 return answer(triggered.map(|()| 0));
             }
         }
+        if events.is_null() && nevents > 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { self.kevent_to_nowhere(changes, nchanges, nevents, timeout) };
+        }
         // SAFETY: the caller's promise.
         unsafe { self.change_and_scan(changes, nchanges, events, nevents, timeout) }
     }
@@ -295,12 +301,50 @@ impl Queue {
         } else if nevents == 0 {
             return if sys::is_open(self.epoll) && sys::is_epoll(self.epoll) { 0 } else { fail(libc::EBADF) };
         }
-        if events.is_null() {
-            return fail(libc::EFAULT);
-        }
         // SAFETY: null or valid, by the caller's promise.
         match wait_of(unsafe { timeout.as_ref() }) {
             Ok(wait) => self.scan(list, wait),
+            Err(errno) => fail(errno),
+        }
+    }
+
+    /// kevent(2) with room for entries, but no list: as on FreeBSD outcomes of changes are counted, and it is events
+    /// that fail for it.
+    ///
+    /// # Safety
+    /// As for `kevent`.
+    #[cold]
+    unsafe fn kevent_to_nowhere(
+        &self,
+        changes: *const kevent,
+        nchanges: usize,
+        nevents: usize,
+        timeout: *const timespec,
+    ) -> c_int {
+        // FreeBSD fetches so many events before it finds that they have nowhere to go.
+        const FETCHED_AT_ONCE: usize = 8;
+        if nchanges > 0 && changes.is_null() {
+            return fail(libc::EFAULT);
+        }
+        let room = nevents.min(nchanges.max(FETCHED_AT_ONCE));
+        let mut lost: Vec<kevent> = Vec::with_capacity(room);
+        // SAFETY: the vector has room for so many, and outlives the list.
+        let mut list = unsafe { EventList::new(lost.as_mut_ptr(), room) };
+        if nchanges > 0 {
+            // SAFETY: the caller's promise.
+            match unsafe { self.apply(changes, nchanges, &mut list) } {
+                Ok(Applied::NoRoomForReceipt) => return 0,
+                Ok(Applied::All) if list.length > 0 => return list.length as c_int,
+                Ok(Applied::All) => {}
+                Err(errno) => return fail(errno),
+            }
+        }
+        // SAFETY: null or valid, by the caller's promise.
+        match wait_of(unsafe { timeout.as_ref() }) {
+            Ok(wait) => match self.scan(list, wait) {
+                1.. => fail(libc::EFAULT),
+                outcome => outcome,
+            },
             Err(errno) => fail(errno),
         }
     }
@@ -352,6 +396,7 @@ impl State {
             token: None,
             unwritten: false,
             inner: None,
+            inner_entries: 0,
             clocks: Clocks::new(),
             inotify: None,
             told: Vec::new(),
@@ -407,7 +452,13 @@ impl State {
                 self.inner.insert(inner).as_raw_fd()
             }
         };
-        sys::epoll_ctl(inner, operation, fd, interest, key)
+        sys::epoll_ctl(inner, operation, fd, interest, key)?;
+        match operation {
+            libc::EPOLL_CTL_ADD => self.inner_entries += 1,
+            libc::EPOLL_CTL_DEL => self.inner_entries = self.inner_entries.saturating_sub(1),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// epoll_ctl for a knote's descriptor: EBADF for one of the queue's own, which may have got the number of one that
@@ -477,6 +528,7 @@ impl State {
             self.ctl(libc::EPOLL_CTL_ADD, fresh.as_raw_fd(), libc::EPOLLIN as u32, INNER)?;
             self.own_number(fresh.as_raw_fd());
             self.inner = Some(fresh);
+            self.inner_entries = 0;
             return Ok(());
         }
         if self.closed {
@@ -545,6 +597,8 @@ impl State {
                     if change.flags & EV_ADD != 0 && self.knotes.find(change.filter, change.ident).is_none() => {}
                 outcome => return outcome,
             }
+        } else if is_descriptor && self.is(change.ident as RawFd) {
+            return Err(libc::EINVAL);
         } else if change.flags & EV_ADD == 0 {
             let open = !is_descriptor || sys::is_open(change.ident as RawFd);
             return Err(if open { libc::ENOENT } else { libc::EBADF });
@@ -583,7 +637,7 @@ impl State {
 
     /// Applies a change to a knote that is there, and stays.
     #[inline(never)]
-    fn modify(&mut self, index: Index, change: &kevent) -> Result<()> {
+    fn modify(&mut self, index: Index, change: &mut kevent) -> Result<()> {
         // A trigger does with a write to the token, or with none, which tells nothing of the queue's number.
         let is_trigger = change.flags & EV_ADD == 0 && change.fflags & NOTE_TRIGGER != 0;
         self.is_number_unproven |= needs_proof(change.filter) && !(is_trigger && change.filter == EVFILT_USER);

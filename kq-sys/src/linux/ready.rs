@@ -14,11 +14,13 @@ pub(super) struct Ready {
     first: Index,
     last: Index,
     length: u32,
+    /// How many knotes ever came into it.
+    came: u32,
 }
 
 impl Ready {
     pub(super) const fn new() -> Ready {
-        Ready { first: NONE, last: NONE, length: 0 }
+        Ready { first: NONE, last: NONE, length: 0, came: 0 }
     }
 
     #[inline]
@@ -46,6 +48,7 @@ impl Ready {
         }
         self.last = index;
         self.length += 1;
+        self.came = self.came.wrapping_add(1);
     }
 
     /// Takes a knote out, if it is in the list.
@@ -81,6 +84,8 @@ pub(super) struct Token {
     /// Shared with those who are about to write to it.
     eventfd: Arc<OwnedFd>,
     entry: Entry,
+    /// How many knotes had become ready when an outer queue was told so: it is to be told of more.
+    told: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,7 +122,7 @@ impl State {
             let eventfd = sys::eventfd(1)?;
             self.ctl(libc::EPOLL_CTL_ADD, eventfd.as_raw_fd(), Token::OFF, TOKEN)?;
             self.own_number(eventfd.as_raw_fd());
-            self.token = Some(Token { eventfd: Arc::new(eventfd), entry: Entry::Off });
+            self.token = Some(Token { eventfd: Arc::new(eventfd), entry: Entry::Off, told: None });
         }
         Ok(())
     }
@@ -134,6 +139,10 @@ impl State {
             }
             Ok(())
         } else if wanted == (token.entry == Entry::Shown) {
+            if wanted && token.told.is_some_and(|told| told != self.ready.came) {
+                token.told = None;
+                self.unwritten = true;
+            }
             Ok(())
         } else if !wanted && mem::take(&mut self.unwritten) {
             token.entry = Entry::Spent;
@@ -141,6 +150,14 @@ impl State {
         } else {
             self.switch_token()
         }
+    }
+
+    /// How many events the queue could give at least, for an outer queue that tells so; 1 where it is not known.
+    pub(super) fn pending(&mut self) -> i64 {
+        if let Some(token) = &mut self.token {
+            token.told = Some(self.ready.came);
+        }
+        (self.ready.len() as i64).max(1)
     }
 
     /// Sets the token's entry as it should be, also where it is so already: the queue's number answers for itself.

@@ -260,6 +260,16 @@ pub(crate) fn pipe_size(fd: RawFd) -> Result<c_int> {
     check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) })
 }
 
+/// Whether a pipe has a name in a file system.
+pub(crate) fn is_fifo(fd: RawFd) -> bool {
+    const PIPEFS_MAGIC: u64 = 0x5049_5045;
+    let mut status = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `status` is valid for writing.
+    let outcome = check(unsafe { libc::fstatfs(fd, status.as_mut_ptr()) });
+    // SAFETY: a statfs is plain integers, and was zeroed before the call.
+    outcome.is_ok() && unsafe { status.assume_init() }.f_type as u64 != PIPEFS_MAGIC
+}
+
 /// A socket option.
 ///
 /// # Safety
@@ -413,6 +423,11 @@ impl Drop for SignalsBlocked {
         // SAFETY: the mask that `new` read.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, core::ptr::null_mut()) };
     }
+}
+
+pub(crate) fn is_terminal(fd: RawFd) -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { libc::isatty(fd) != 0 }
 }
 
 /// A descriptor's offset in its file.

@@ -26,7 +26,7 @@ pub(super) struct Timer {
     clock: usize,
     /// When it is due, in nanoseconds of its clock.
     next: u64,
-    /// Zero for an absolute time, which comes once.
+    /// Zero for what comes once: a one-shot, an absolute time.
     period: u64,
     /// The time was refused when the timer was added again: this errno is what is due, once.
     refused: Errno,
@@ -174,7 +174,8 @@ fn schedule(fflags: u32, data: i64, one_shot: bool) -> Result<Timer> {
     let nanos = units.saturating_mul(nanos_per_unit).min(NEVER);
     if fflags & NOTE_ABSTIME == 0 {
         let next = (sys::now(libc::CLOCK_MONOTONIC) + nanos).min(NEVER);
-        return Ok(Timer { clock: MONOTONIC, next, period: nanos, refused: 0 });
+        let period = if one_shot { 0 } else { nanos };
+        return Ok(Timer { clock: MONOTONIC, next, period, refused: 0 });
     }
     let booted = sys::now(libc::CLOCK_REALTIME).saturating_sub(sys::now(libc::CLOCK_BOOTTIME));
     // FreeBSD counts an absolute time from the boot, and refuses what comes out negative.
@@ -230,6 +231,8 @@ impl State {
             self.ready.remove(&mut self.knotes, index);
             self.clocks.remove(&mut self.knotes, index);
             let knote = &mut self.knotes[index];
+            // What was to come at once was of the time before.
+            knote.forced = false;
             knote.data = 0;
             knote.asked_fflags = change.fflags;
             knote.asked_data = change.data;
@@ -293,20 +296,32 @@ impl State {
         Ok(())
     }
 
+    /// Brings a knote's data up to how often its timer has come due.
+    pub(super) fn count_expirations(&mut self, index: Index) {
+        let knote = &mut self.knotes[index];
+        let Source::Timer(timer) = &mut knote.source else { return };
+        let Some(late) = sys::now(CLOCK_IDS[timer.clock]).checked_sub(timer.next) else { return };
+        if timer.period == 0 {
+            knote.data = 1;
+            return;
+        }
+        let expirations = late / timer.period + 1;
+        timer.next = timer.next.saturating_add(expirations.saturating_mul(timer.period)).min(NEVER);
+        knote.data += expirations as i64;
+    }
+
     #[inline(never)]
     pub(super) fn deliver_timer(&mut self, index: Index) -> Option<kevent> {
+        self.count_expirations(index);
         let knote = &mut self.knotes[index];
         let Source::Timer(timer) = &mut knote.source else { return None };
         let mut refusal = 0;
         if timer.refused != 0 {
             refusal = EV_ERROR;
             knote.data = i64::from(timer.refused);
-        } else if timer.period == 0 || knote.flags & EV_ONESHOT != 0 {
+        } else if timer.period == 0 {
+            // Also where its clock was set back since.
             knote.data = 1;
-        } else if let Some(late) = sys::now(CLOCK_IDS[timer.clock]).checked_sub(timer.next) {
-            let expirations = late / timer.period + 1;
-            timer.next = timer.next.saturating_add(expirations.saturating_mul(timer.period)).min(NEVER);
-            knote.data += expirations as i64;
         }
         // An absolute time, and a refusal, come once; without EV_CLEAR they stay.
         if timer.period == 0 && knote.flags & EV_CLEAR != 0 {

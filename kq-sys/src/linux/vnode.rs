@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::knote::{Index, Key, Source, INODE, NONE, PARENT};
 use super::queue::{State, INOTIFY};
-use super::sys::{self, Result};
+use super::sys::{self, Errno, Result};
 use super::{constants::*, kevent};
 
 /// Which file a knote is for, and how it was when last looked at.
@@ -63,10 +63,8 @@ impl State {
     #[inline(never)]
     pub(super) fn attach_vnode(&mut self, change: &kevent) -> Result<()> {
         let status = sys::status_of(change.ident as RawFd)?;
-        match status.st_mode & libc::S_IFMT {
-            libc::S_IFREG | libc::S_IFDIR => {}
-            libc::S_IFCHR | libc::S_IFBLK => return Err(libc::ENODEV),
-            _ => return Err(libc::EINVAL),
+        if !matches!(status.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR) {
+            return Err(refusal(change.ident as RawFd, &status));
         }
         self.need_token()?;
         let index = self.insert(change, Source::Vnode(Watched::new(&status)))?;
@@ -82,6 +80,12 @@ impl State {
         if let Err(errno) = self.same_file(index) {
             self.forget(index);
             return Err(errno);
+        }
+        if self.knotes[index].asked_fflags != change.fflags {
+            // What has happened until now is told as was asked for until now.
+            let key = self.knotes.key(index);
+            self.harvest_inotify();
+            self.knotes.by_key(key).ok_or(libc::ENOENT)?;
         }
         let knote = &mut self.knotes[index];
         knote.asked_fflags = change.fflags;
@@ -177,7 +181,12 @@ impl State {
             return Ok(());
         }
         let inotify = self.need_inotify()?;
-        let watch = self.inotify_add(inotify, index, wanted | libc::IN_MASK_ADD)?;
+        let mut watch = self.inotify_add(inotify, index, wanted | libc::IN_MASK_ADD)?;
+        if self.knotes.find(INODE, watch as usize).is_some() {
+            // What happened before is not for this one; those that hear of it may go, and take the watch along.
+            self.harvest_inotify();
+            watch = self.inotify_add(inotify, index, wanted | libc::IN_MASK_ADD)?;
+        }
         let inode = match self.knotes.find(INODE, watch as usize) {
             Some(inode) => inode,
             None => {
@@ -428,12 +437,14 @@ impl State {
         let mut notes = 0;
         let happened = |mask: u32| notification.mask & mask != 0;
         if happened(libc::IN_CREATE | libc::IN_DELETE | libc::IN_MOVE) && is_directory {
-            notes = notes_of_entry(notification.mask, how);
+            notes = notes_of_entry(notification.mask, how, links, links_before);
         }
         // Of an entry nothing else is the directory's own.
         if !notification.is_named {
             if happened(libc::IN_ATTRIB) {
                 notes |= match links {
+                    // A directory's links are those in it, until it has gone itself.
+                    1.. if is_directory => NOTE_ATTRIB,
                     links if links < links_before => NOTE_DELETE,
                     links if links > links_before => NOTE_LINK,
                     _ => NOTE_ATTRIB,
@@ -466,8 +477,8 @@ impl State {
                 knote.fflags |= notes & knote.asked_fflags;
                 knote.fflags != 0
             }
-            // Whether it is readable is seen when it is delivered.
-            _ => true,
+            // Whether it is readable is seen when it is delivered. What happens to a directory's files is nothing to it.
+            _ => !notification.is_named,
         };
         if ready && !knote.disabled {
             self.ready.push(&mut self.knotes, index);
@@ -480,6 +491,14 @@ const INTEREST: u32 = (libc::EPOLLIN | libc::EPOLLET) as u32;
 
 const NO_CHANGE: kevent = kevent { ident: 0, filter: 0, flags: 0, fflags: 0, data: 0, udata: core::ptr::null_mut() };
 
+/// The errno for a filter that a file does not have: FreeBSD's devices have none at all, but its terminals some.
+pub(super) fn refusal(fd: RawFd, status: &libc::stat) -> Errno {
+    match status.st_mode & libc::S_IFMT {
+        libc::S_IFCHR | libc::S_IFBLK if !sys::is_terminal(fd) => libc::ENODEV,
+        _ => libc::EINVAL,
+    }
+}
+
 /// What is asked of files and of directories alike.
 fn common(asked: impl Fn(u32, u32) -> u32) -> u32 {
     asked(NOTE_ATTRIB | NOTE_LINK | NOTE_DELETE, libc::IN_ATTRIB)
@@ -491,17 +510,23 @@ fn common(asked: impl Fn(u32, u32) -> u32) -> u32 {
         | asked(NOTE_REVOKE, libc::IN_DELETE_SELF)
 }
 
-/// What a directory's entry that came, went or moved means for the directory.
-fn notes_of_entry(mask: u32, how: Move) -> u32 {
+/// What a directory's entry that came, went or moved means for the directory, whose links are so many, and were.
+fn notes_of_entry(mask: u32, how: Move, links: u32, links_before: u32) -> u32 {
     // A directory within counts as a link to this one.
-    let link = if mask & libc::IN_ISDIR != 0 { NOTE_LINK } else { 0 };
+    let mut link = if mask & libc::IN_ISDIR != 0 { NOTE_LINK } else { 0 };
     if mask & (libc::IN_CREATE | libc::IN_DELETE) != 0 {
         NOTE_WRITE | link
     } else if mask & libc::IN_MOVE == 0 {
         0
     } else if how == Move::Within {
-        NOTE_WRITE
+        // One that replaced another leaves a link less.
+        NOTE_WRITE | if links < links_before { link } else { 0 }
     } else {
+        // And one that came from outside then leaves as many, where the file system counts them: the directory has two
+        // links without any.
+        if mask & libc::IN_MOVED_TO != 0 && links > 2 && links == links_before {
+            link = 0;
+        }
         NOTE_WRITE | NOTE_EXTEND | link
     }
 }
