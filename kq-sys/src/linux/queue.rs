@@ -269,10 +269,6 @@ impl Queue {
                 return answer(triggered.map(|()| 0));
             }
         }
-        if events.is_null() && nevents > 0 {
-            // SAFETY: the caller's promise.
-            return unsafe { self.kevent_to_nowhere(changes, nchanges, nevents, timeout) };
-        }
         // SAFETY: the caller's promise.
         unsafe { self.change_and_scan(changes, nchanges, events, nevents, timeout) }
     }
@@ -288,12 +284,23 @@ impl Queue {
         nevents: usize,
         timeout: *const timespec,
     ) -> c_int {
-        // SAFETY: the caller's promise.
+        // FreeBSD fetches so many events before it finds that they have nowhere to go.
+        const FETCHED_AT_ONCE: usize = 8;
+        let is_nowhere = events.is_null() && nevents > 0;
+        let mut lost: Vec<kevent> = Vec::new();
+        let (events, nevents) = if is_nowhere {
+            lost.reserve(nevents.min(nchanges.max(FETCHED_AT_ONCE)));
+            (lost.as_mut_ptr(), nevents.min(lost.capacity()))
+        } else {
+            (events, nevents)
+        };
+        // SAFETY: the caller's promise, or the memory of the vector, which outlives the list.
         let mut list = unsafe { EventList::new(events, nevents) };
         if nchanges > 0 {
             // SAFETY: the caller's promise.
             match unsafe { self.apply(changes, nchanges, &mut list) } {
                 Ok(Applied::NoRoomForReceipt) => return 0,
+                // Outcomes of changes are counted also where they have nowhere to go.
                 Ok(Applied::All) if list.length > 0 || nevents == 0 => return list.length as c_int,
                 Ok(Applied::All) => {}
                 Err(errno) => return fail(errno),
@@ -303,46 +310,8 @@ impl Queue {
         }
         // SAFETY: null or valid, by the caller's promise.
         match wait_of(unsafe { timeout.as_ref() }) {
-            Ok(wait) => self.scan(list, wait),
-            Err(errno) => fail(errno),
-        }
-    }
-
-    /// kevent(2) with room for entries, but no list: as on FreeBSD outcomes of changes are counted, and it is events
-    /// that fail for it.
-    ///
-    /// # Safety
-    /// As for `kevent`.
-    #[cold]
-    unsafe fn kevent_to_nowhere(
-        &self,
-        changes: *const kevent,
-        nchanges: usize,
-        nevents: usize,
-        timeout: *const timespec,
-    ) -> c_int {
-        // FreeBSD fetches so many events before it finds that they have nowhere to go.
-        const FETCHED_AT_ONCE: usize = 8;
-        if nchanges > 0 && changes.is_null() {
-            return fail(libc::EFAULT);
-        }
-        let room = nevents.min(nchanges.max(FETCHED_AT_ONCE));
-        let mut lost: Vec<kevent> = Vec::with_capacity(room);
-        // SAFETY: the vector has room for so many, and outlives the list.
-        let mut list = unsafe { EventList::new(lost.as_mut_ptr(), room) };
-        if nchanges > 0 {
-            // SAFETY: the caller's promise.
-            match unsafe { self.apply(changes, nchanges, &mut list) } {
-                Ok(Applied::NoRoomForReceipt) => return 0,
-                Ok(Applied::All) if list.length > 0 => return list.length as c_int,
-                Ok(Applied::All) => {}
-                Err(errno) => return fail(errno),
-            }
-        }
-        // SAFETY: null or valid, by the caller's promise.
-        match wait_of(unsafe { timeout.as_ref() }) {
             Ok(wait) => match self.scan(list, wait) {
-                1.. => fail(libc::EFAULT),
+                1.. if is_nowhere => fail(libc::EFAULT),
                 outcome => outcome,
             },
             Err(errno) => fail(errno),
@@ -548,6 +517,7 @@ impl State {
     ///
     /// # Safety
     /// `changes` must be valid for reading `count` entries; it may be the array of `list`.
+    #[inline(always)] // see `syscall`
     unsafe fn apply(&mut self, changes: *const kevent, count: usize, list: &mut EventList) -> Result<Applied> {
         for position in 0..count {
             // SAFETY: within the list. Read before its outcome is written, which goes to this place or an earlier one.
@@ -724,6 +694,7 @@ impl State {
     }
 
     /// Makes epoll and the clocks agree with the knotes, after changes.
+    #[inline(always)]
     fn settle_after_changes(&mut self) -> Result<()> {
         // Without it there are no ready knotes and no clocks to be shown.
         if self.token.is_none() {
