@@ -62,7 +62,7 @@ fn processes_that_are_not_there() {
         assert!(matches!(refused, Err(libc::ESRCH | libc::EINVAL)), "{pid}: {refused:?}");
     }
     // Neither are these, by other numbers.
-    for pid in [usize::MAX, 1 << 40] {
+    for pid in [usize::MAX, usize::try_from(1_u64 << 40).unwrap_or(usize::MAX - 1)] {
         let change = Change::new(pid, Filter::PROC, Flags::ADD).fflags(ProcEvents::EXIT.bits());
         let refused = queue.apply(change);
         let a_process = cfg!(not(linux)) && pid as u32 == 0;

@@ -18,7 +18,9 @@ const PEER_SHUT: u32 = libc::EPOLLRDHUP as u32;
 const EDGE: u32 = libc::EPOLLET as u32;
 const ONCE: u32 = libc::EPOLLONESHOT as u32;
 
-/// How a descriptor knote stands with epoll.
+/// How a descriptor knote stands with epoll. Packed, so that it fits behind the tag of its source, where a knote's first
+/// line in the cache ends.
+#[repr(C, packed)]
 pub(super) struct Watch {
     entry: Entry,
     /// The entry is edge-triggered although the knote is not: the file is ready in epoll's eyes and not in
@@ -264,8 +266,8 @@ impl State {
     }
 
     /// Writes the knote's interest to its entry, which makes epoll look at the file anew.
-    #[inline(never)]
-    fn renew(&mut self, index: Index) -> Result<()> {
+    #[inline(always)] // see `syscall`
+    fn renew_in_place(&mut self, index: Index) -> Result<()> {
         let knote = &self.knotes[index];
         let (fd, key, interest) = (knote.ident as RawFd, self.knotes.key(index), self.interest(index));
         match self.entry_of(Some(index)) {
@@ -274,7 +276,13 @@ impl State {
         }
     }
 
+    #[inline(never)]
+    fn renew(&mut self, index: Index) -> Result<()> {
+        self.renew_in_place(index)
+    }
+
     /// A knote's file is asked for first: ENOENT says that its number is another file's now.
+    #[inline(always)] // see `syscall`
     pub(super) fn modify_descriptor(&mut self, index: Index, change: &kevent) -> Result<()> {
         let knote = &mut self.knotes[index];
         knote.asked_fflags = change.fflags;
@@ -286,7 +294,7 @@ impl State {
         }
         self.clocks.remove(&mut self.knotes, index);
         self.watch(index).damped = damped;
-        let renewed = self.renew(index);
+        let renewed = self.renew_in_place(index);
         if renewed.is_err() {
             self.forget(index);
         }
@@ -374,6 +382,7 @@ impl State {
     }
 
     /// The time has come to look at a knote again, of which epoll had nothing to tell.
+    #[inline(never)]
     pub(super) fn look_at_descriptor(&mut self, index: Index) -> Option<kevent> {
         let wanted = if self.knotes[index].filter == EVFILT_READ { libc::POLLIN } else { libc::POLLOUT };
         let readiness = sys::poll_now(self.knotes[index].ident as RawFd, wanted);
@@ -386,7 +395,10 @@ impl State {
     /// old file's. Asking costs as much as the event, so it is done once a second: a stale entry lives no longer.
     fn is_still_its_file(&mut self, index: Index) -> bool {
         let now = self.now;
-        core::mem::replace(&mut self.watch(index).known, now) == now || self.ask_for_its_file(index)
+        let watch = self.watch(index);
+        let known = watch.known;
+        watch.known = now;
+        known == now || self.ask_for_its_file(index)
     }
 
     /// Asks epoll, by adding what should be there: that changes nothing where it is, unlike every other question.

@@ -35,6 +35,7 @@ impl State {
         looked
     }
 
+    #[inline(never)]
     pub(super) fn modify_file(&mut self, index: Index, change: &kevent) -> Result<()> {
         if let Err(errno) = self.same_file(index) {
             self.forget(index);
@@ -77,6 +78,7 @@ impl State {
         Ok((left != 0 || knote.asked_fflags & NOTE_FILE_POLL != 0).then_some(left))
     }
 
+    #[inline(never)]
     pub(super) fn deliver_file(&mut self, index: Index) -> Option<kevent> {
         let data = match self.file_data(index) {
             Ok(data) => data,

@@ -32,35 +32,38 @@ const NO_GENERATION: u64 = 0;
 /// The most knotes of one queue; the indexes above them are left for the queue's own entries.
 const MAX_KNOTES: usize = 1 << (INDEX_BITS - 1);
 
+/// In the order of use, in two lines of the cache.
+#[repr(C, align(64))]
 pub(super) struct Knote {
+    generation: u64,
     pub(super) ident: usize,
     pub(super) filter: i16,
     /// The stored flags: what the creating change said, without its action, and what the filter added.
     pub(super) flags: u16,
-    /// fflags and data as the last change gave them, FreeBSD's `kn_sfflags` and `kn_sdata`.
-    pub(super) asked_fflags: u32,
-    pub(super) asked_data: i64,
-    /// fflags and data as events show them, FreeBSD's `kn_fflags` and `kn_data`.
-    pub(super) fflags: u32,
-    pub(super) data: i64,
-    pub(super) udata: *mut c_void,
     pub(super) disabled: bool,
     /// EV_FORCEONESHOT was asked for: delivered as it stands.
     pub(super) forced: bool,
-    /// Whether it is in the list of ready knotes, and its neighbours there.
+    /// Whether it is in the list of ready knotes.
     pub(super) ready: bool,
-    pub(super) ready_previous: Index,
-    pub(super) ready_next: Index,
-    /// Where it stands in the heap of a clock, `NONE` while it is in none.
-    pub(super) place: u32,
     /// How long until it is looked at again, where that is what it takes.
     pub(super) patience: Patience,
     /// The last harvest that delivered it: a level entry that comes up twice in one call is delivered once.
     pub(super) harvest: u32,
+    /// Where it stands in the heap of a clock, `NONE` while it is in none.
+    pub(super) place: u32,
+    /// fflags and data as the last change gave them, FreeBSD's `kn_sfflags` and `kn_sdata`.
+    pub(super) asked_fflags: u32,
+    /// fflags and data as events show them, FreeBSD's `kn_fflags` and `kn_data`.
+    pub(super) fflags: u32,
+    pub(super) data: i64,
+    pub(super) udata: *mut c_void,
     pub(super) source: Source,
-    generation: u64,
+    pub(super) asked_data: i64,
     /// The next knote of its bucket, or the next vacant place.
     chain: Index,
+    /// Its neighbours in the list of ready knotes.
+    pub(super) ready_previous: Index,
+    pub(super) ready_next: Index,
 }
 
 // SAFETY: `udata` is a number to this crate: stored and handed back, never followed.
@@ -90,44 +93,44 @@ pub(super) enum Source {
 impl Knote {
     /// A place in the table that no knote has.
     const VACANT: Knote = Knote {
+        generation: NO_GENERATION,
         ident: 0,
         filter: 0,
         flags: 0,
-        asked_fflags: 0,
-        asked_data: 0,
-        fflags: 0,
-        data: 0,
-        udata: core::ptr::null_mut(),
         disabled: false,
         forced: false,
         ready: false,
-        ready_previous: NONE,
-        ready_next: NONE,
-        place: NONE,
         patience: Patience::NEW,
         harvest: 0,
+        place: NONE,
+        asked_fflags: 0,
+        fflags: 0,
+        data: 0,
+        udata: core::ptr::null_mut(),
         source: Source::Vacant,
-        generation: NO_GENERATION,
+        asked_data: 0,
         chain: NONE,
+        ready_previous: NONE,
+        ready_next: NONE,
     };
 
     /// Becomes the knote of a change; the place was vacant, and its links are none's.
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, change: &kevent, source: Source) {
         const ACTIONS: u16 = EV_ADD | EV_DELETE | EV_ENABLE | EV_DISABLE | EV_FORCEONESHOT | EV_KEEPUDATA;
         self.ident = change.ident;
         self.filter = change.filter;
         self.flags = change.flags & !ACTIONS;
-        self.asked_fflags = change.fflags;
-        self.asked_data = change.data;
-        self.fflags = 0;
-        self.data = 0;
-        self.udata = change.udata;
         self.disabled = change.flags & EV_DISABLE != 0;
         self.forced = false;
         self.patience = Patience::NEW;
         self.harvest = 0;
+        self.asked_fflags = change.fflags;
+        self.fflags = 0;
+        self.data = 0;
+        self.udata = change.udata;
         self.source = source;
+        self.asked_data = change.data;
     }
 
     #[inline]
@@ -153,13 +156,20 @@ impl Knote {
     }
 }
 
+// What an event of a descriptor takes is in the first line.
+const _: () = assert!(
+    core::mem::size_of::<Knote>() == 128
+        && core::mem::offset_of!(Knote, source) + 1 + core::mem::size_of::<Watch>() <= 64
+);
+
 /// The knotes of a queue. Grows with the highest number of them; finding, adding and removing allocate nothing else.
+#[repr(C)] // in the order of use
 pub(super) struct Knotes {
     places: Vec<Knote>,
-    /// The first vacant place, from which the others are chained.
-    vacant: Index,
     /// Heads of the chains of knotes with the same hash; at least as many as there are places, a power of two.
     buckets: Vec<Index>,
+    /// The first vacant place, from which the others are chained.
+    vacant: Index,
     generation: u64,
 }
 

@@ -4,6 +4,7 @@ mod abi;
 mod backlog;
 mod constants;
 mod descriptor;
+mod event_list;
 mod file;
 mod harvest;
 mod knote;
@@ -12,6 +13,7 @@ mod process;
 mod queue;
 mod ready;
 mod registry;
+mod scan;
 mod signal;
 mod signals;
 mod stale;
@@ -56,7 +58,7 @@ pub struct kevent {
 /// # Safety
 /// None is needed; the call is unsafe as the system's own is elsewhere.
 pub unsafe fn kqueue() -> c_int {
-    answer(queue::Queue::create(false))
+    answer(queue::Queue::create(false).map(|number| number as usize))
 }
 
 /// `kqueuex` of FreeBSD 14: like [`kqueue`], and with [`KQUEUE_CLOEXEC`] the number is closed on exec.
@@ -68,9 +70,9 @@ pub unsafe fn kqueue() -> c_int {
 /// None is needed; the call is unsafe as the system's own is elsewhere.
 pub unsafe fn kqueuex(flags: u32) -> c_int {
     if flags & !KQUEUE_CLOEXEC != 0 {
-        return answer(Err(libc::EINVAL));
+        return fail(libc::EINVAL);
     }
-    answer(queue::Queue::create(flags & KQUEUE_CLOEXEC != 0))
+    answer(queue::Queue::create(flags & KQUEUE_CLOEXEC != 0).map(|number| number as usize))
 }
 
 /// kevent(2): applies changes in order, then waits for events; returns how many entries of `eventlist` it filled, or
@@ -96,14 +98,10 @@ pub unsafe fn kevent(
     nevents: c_int,
     timeout: *const timespec,
 ) -> c_int {
-    let Some(queue) = registry::find(kq) else {
-        return answer(Err(libc::EBADF));
-    };
-    let nchanges = usize::try_from(nchanges).unwrap_or(0);
-    let nevents = usize::try_from(nevents).unwrap_or(0);
+    let Some(queue) = registry::find(kq) else { return fail(libc::EBADF) };
+    let (nchanges, nevents) = (nchanges.max(0) as usize, nevents.max(0) as usize);
     // SAFETY: the caller's promise.
-    let filled = unsafe { queue.kevent(changelist, nchanges, eventlist, nevents, timeout) };
-    answer(filled.map(|count| count as c_int))
+    unsafe { queue.kevent(changelist, nchanges, eventlist, nevents, timeout) }
 }
 
 /// close(2) for a queue: closes the number, and the descriptors that the queue has beside it.
@@ -120,9 +118,17 @@ pub unsafe fn close(fd: c_int) -> c_int {
     answer(queue::Queue::close(fd).map(|()| 0))
 }
 
-fn answer(result: sys::Result<c_int>) -> c_int {
-    result.unwrap_or_else(|errno| {
-        sys::set_errno(errno);
-        -1
-    })
+/// What a call returns: a number, or -1 with errno set.
+#[inline]
+fn answer(result: sys::Result<usize>) -> c_int {
+    match result {
+        Ok(number) => number as c_int,
+        Err(errno) => fail(errno),
+    }
+}
+
+#[cold]
+fn fail(errno: sys::Errno) -> c_int {
+    sys::set_errno(errno);
+    -1
 }

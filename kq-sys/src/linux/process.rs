@@ -20,6 +20,7 @@ pub(super) struct Process {
 }
 
 impl State {
+    #[inline(never)]
     pub(super) fn attach_process(&mut self, change: &kevent) -> Result<()> {
         refuse_tracking(change.fflags)?;
         let pid = libc::pid_t::try_from(change.ident).map_err(|_| libc::ESRCH)?;
@@ -45,6 +46,7 @@ impl State {
 
     /// Makes what a change of a knote asks for, before anything is changed. What has happened until now is noted as
     /// was asked for until now.
+    #[inline(never)]
     pub(super) fn prepare_process(&mut self, index: Index, fflags: u32) -> Result<()> {
         refuse_tracking(fflags)?;
         self.note_process(index);
@@ -72,6 +74,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     pub(super) fn modify_process(&mut self, index: Index, change: &kevent) -> Result<()> {
         let knote = &mut self.knotes[index];
         knote.asked_fflags = change.fflags;
@@ -150,6 +153,7 @@ impl State {
     }
 
     /// Something happened to the process; its exit is its last event, and its knote's.
+    #[inline(never)]
     pub(super) fn take_process(&mut self, index: Index) -> Option<kevent> {
         self.note_process(index);
         let knote = &mut self.knotes[index];

@@ -1,19 +1,20 @@
 //! The queue: what it is made of, and how changes are applied to its knotes.
 
+use core::ffi::c_int;
 use core::mem::{self, ManuallyDrop};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::harvest::{wait_of, EventList};
+use super::event_list::EventList;
 use super::knote::{Index, Key, Knotes, Source};
 use super::ready::{Ready, Token};
+use super::scan::wait_of;
 use super::sys::{self, Result};
 use super::timer::Clocks;
-use super::{constants::*, kevent, registry, timespec};
+use super::{answer, constants::*, fail, kevent, registry, timespec};
 
 /// The keys of the queue's own entries; no knote has them.
 pub(super) const TOKEN: Key = Key::MAX;
@@ -26,18 +27,20 @@ pub(super) const PROBE: Key = Key::MAX - 6;
 /// The highest key that a knote may have.
 pub(super) const HIGHEST_KEY: Key = PROBE - 1;
 
-/// A number that is a queue, and may be one again and again.
+/// A number that is a queue, and may be one again and again. In the order of use: what every call needs is in two lines
+/// of the cache.
+#[repr(C, align(64))]
 pub(super) struct Queue {
-    /// The number that the program has: the epoll instance itself.
-    pub(super) epoll: RawFd,
     /// Grows by one when the number becomes a queue and when it is closed: odd while it is a queue. Written with the
     /// state locked.
     life: AtomicU32,
-    state: Mutex<State>,
-    /// The signals that its knotes watch, a bit each: looked at before every wait.
-    pub(super) signals: AtomicU64,
+    /// The number that the program has: the epoll instance itself.
+    pub(super) epoll: RawFd,
     /// Whose turn it is, where the inner set has more than its turns give it.
     pub(super) turn: AtomicU8,
+    state: Mutex<State>,
+    /// The signals that its knotes watch, a bit each.
+    pub(super) signals: AtomicU64,
 }
 
 // The registry shares it by a pointer, which says nothing of that.
@@ -49,21 +52,37 @@ const _: () = {
 /// A queue's state while it is locked. After that the token is written to, if that is due.
 pub(super) struct Locked<'a>(ManuallyDrop<MutexGuard<'a, State>>);
 
-impl Drop for Locked<'_> {
-    #[inline]
-    fn drop(&mut self) {
+impl Locked<'_> {
+    /// Unlocks, as dropping it does; where a system call's way back matters (see `syscall`), in place.
+    #[inline(always)]
+    pub(super) fn leave(self) {
+        // SAFETY: it is not dropped after that.
+        unsafe { ManuallyDrop::new(self).unlock() };
+    }
+
+    /// # Safety
+    /// Nothing may use it after that.
+    #[inline(always)]
+    unsafe fn unlock(&mut self) {
         let token = self.take_unwritten();
-        // SAFETY: this is the only place where the guard is dropped, it runs once, and nothing uses the guard after it.
+        // SAFETY: the guard is dropped here only, and nothing uses it any more, by the caller's promise.
         unsafe { ManuallyDrop::drop(&mut self.0) };
         if let Some(token) = token {
-            write_to(token);
+            sys::eventfd_write(&token);
         }
+    }
+
+    /// Gives way to threads that wait for the lock.
+    pub(super) fn let_others(&mut self) {
+        MutexGuard::bump(&mut self.0);
     }
 }
 
-#[inline(never)]
-fn write_to(token: Arc<OwnedFd>) {
-    sys::eventfd_write(&token);
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it is being dropped.
+        unsafe { self.unlock() };
+    }
 }
 
 impl Deref for Locked<'_> {
@@ -92,36 +111,37 @@ pub(super) mod turn {
 }
 
 /// What the queue's lock guards. It is held while changes are applied and events are made, never while waiting.
+#[repr(C)] // in the order of use
 pub(super) struct State {
     epoll: RawFd,
-    /// The number was closed: it may be another file by now, and no call may be made on it.
-    pub(super) closed: bool,
-    pub(super) knotes: Knotes,
-    pub(super) ready: Ready,
-    pub(super) token: Option<Token>,
-    /// The token is to be written to when the lock is left.
-    pub(super) unwritten: bool,
-    /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
-    pub(super) inner: Option<OwnedFd>,
-    /// How many entries it has, or more: those of descriptors that were closed are still counted.
-    pub(super) inner_entries: usize,
-    pub(super) clocks: Clocks,
-    /// Tells of files; made when first needed.
-    pub(super) inotify: Option<OwnedFd>,
-    /// Those that are being told of a notification; kept for its memory.
-    pub(super) told: Vec<Key>,
-    /// The descriptors that are the queue's own, in order: those above, and those by which it watches processes.
-    own_numbers: Vec<RawFd>,
-    /// The signals that it watches, a bit each.
-    pub(super) signals: u64,
     /// Counts the calls that fetched events.
     pub(super) harvest: u32,
     /// When that was, in seconds: how long a knote's number is taken for its file's.
     pub(super) now: u32,
+    /// The number was closed: it may be another file by now, and no call may be made on it.
+    pub(super) closed: bool,
+    /// The token is to be written to when the lock is left.
+    pub(super) unwritten: bool,
     /// A change was made of which no call on the queue's number has told whether it still is the queue's.
     pub(super) is_number_unproven: bool,
     /// A stale entry came up and could not be removed.
     pub(super) is_stale_entry_left: bool,
+    pub(super) token: Option<Token>,
+    pub(super) ready: Ready,
+    pub(super) knotes: Knotes,
+    pub(super) clocks: Clocks,
+    /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.
+    pub(super) inner: Option<OwnedFd>,
+    /// How many entries it has, or more: those of descriptors that were closed are still counted.
+    pub(super) inner_entries: usize,
+    /// The descriptors that are the queue's own, in order, and those by which it watches processes.
+    own_numbers: Vec<RawFd>,
+    /// The signals that it watches, a bit each.
+    pub(super) signals: u64,
+    /// Tells of files; made when first needed.
+    pub(super) inotify: Option<OwnedFd>,
+    /// Those that are being told of a notification; kept for its memory.
+    pub(super) told: Vec<Key>,
     /// The last key that came up and belongs to no knote.
     pub(super) stranger: Key,
 }
@@ -137,11 +157,11 @@ impl Queue {
     /// What stands for a number before it is a queue.
     pub(super) fn new(number: RawFd) -> Queue {
         Queue {
-            epoll: number,
             life: AtomicU32::new(0),
+            epoll: number,
+            turn: AtomicU8::new(turn::OUTER),
             state: Mutex::new(State::new(number)),
             signals: AtomicU64::new(0),
-            turn: AtomicU8::new(turn::OUTER),
         }
     }
 
@@ -164,11 +184,13 @@ impl Queue {
         drop(before);
     }
 
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.life.load(Ordering::Acquire) & 1 != 0
     }
 
     /// Which of its lives this is; an answer holds as long as the state is locked.
+    #[inline]
     pub(super) fn life(&self) -> u32 {
         self.life.load(Ordering::Relaxed)
     }
@@ -215,63 +237,106 @@ impl Queue {
         events: *mut kevent,
         nevents: usize,
         timeout: *const timespec,
-    ) -> Result<usize> {
+    ) -> c_int {
+        if nchanges > 0 || nevents == 0 || events.is_null() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.change(changes, nchanges, events, nevents, timeout) };
+        }
+        // SAFETY: the caller's promise.
+        let (list, wait) = unsafe { (EventList::new(events, nevents), wait_of(timeout.as_ref())) };
+        match wait {
+            Ok(wait) => self.scan(list, wait),
+            Err(errno) => fail(errno),
+        }
+    }
+
+    /// kevent(2) with changes, or without an event list.
+    ///
+    /// # Safety
+    /// As of `kevent`.
+    #[inline(never)]
+    unsafe fn change(
+        &self,
+        changes: *const kevent,
+        nchanges: usize,
+        events: *mut kevent,
+        nevents: usize,
+        timeout: *const timespec,
+    ) -> c_int {
+        if nchanges == 1 && nevents == 0 {
+            // SAFETY: null or valid, by the caller's promise.
+            if let Some(triggered) = unsafe { changes.as_ref() }.and_then(|change| self.trigger(change)) {
+                return answer(triggered.map(|()| 0));
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.change_and_scan(changes, nchanges, events, nevents, timeout) }
+    }
+
+    /// # Safety
+    /// As of `kevent`.
+    #[inline(never)]
+    unsafe fn change_and_scan(
+        &self,
+        changes: *const kevent,
+        nchanges: usize,
+        events: *mut kevent,
+        nevents: usize,
+        timeout: *const timespec,
+    ) -> c_int {
         if events.is_null() && nevents > 0 {
             // SAFETY: the caller's promise.
-            return unsafe { self.kevent_to_nowhere(changes, nchanges, nevents, timeout) };
+            return unsafe { self.change_to_nowhere(changes, nchanges, nevents, timeout) };
         }
         // SAFETY: the caller's promise.
         let mut list = unsafe { EventList::new(events, nevents) };
         if nchanges > 0 {
             // SAFETY: the caller's promise.
-            match unsafe { self.apply(changes, nchanges, &mut list) }? {
-                Applied::NoRoomForReceipt => return Ok(0),
-                Applied::All if list.length > 0 || nevents == 0 => return Ok(list.length),
-                Applied::All => {}
+            match unsafe { self.apply(changes, nchanges, &mut list) } {
+                Ok(Applied::NoRoomForReceipt) => return 0,
+                Ok(Applied::All) if list.length > 0 || nevents == 0 => return list.length as c_int,
+                Ok(Applied::All) => {}
+                Err(errno) => return fail(errno),
             }
         } else if nevents == 0 {
-            return if sys::is_open(self.epoll) && sys::is_epoll(self.epoll) { Ok(0) } else { Err(libc::EBADF) };
+            return if sys::is_open(self.epoll) && sys::is_epoll(self.epoll) { 0 } else { fail(libc::EBADF) };
         }
         // SAFETY: null or valid, by the caller's promise.
-        let wait = wait_of(unsafe { timeout.as_ref() })?;
-        self.scan(&mut list, wait)
+        match wait_of(unsafe { timeout.as_ref() }) {
+            Ok(wait) => self.scan(list, wait),
+            Err(errno) => fail(errno),
+        }
     }
 
     /// kevent(2) with room for entries, but no list: as on FreeBSD outcomes of changes are counted, and it is events
     /// that fail for it.
     ///
     /// # Safety
-    /// As for `kevent`.
+    /// As of `kevent`.
     #[cold]
-    unsafe fn kevent_to_nowhere(
+    unsafe fn change_to_nowhere(
         &self,
         changes: *const kevent,
         nchanges: usize,
         nevents: usize,
         timeout: *const timespec,
-    ) -> Result<usize> {
+    ) -> c_int {
         // FreeBSD fetches so many events before it finds that they have nowhere to go.
         const FETCHED_AT_ONCE: usize = 8;
         if nchanges > 0 && changes.is_null() {
-            return Err(libc::EFAULT);
+            return fail(libc::EFAULT);
         }
         let room = nevents.min(nchanges.max(FETCHED_AT_ONCE));
         let mut lost: Vec<kevent> = Vec::with_capacity(room);
-        // SAFETY: the vector has room for so many, and outlives the list.
-        let mut list = unsafe { EventList::new(lost.as_mut_ptr(), room) };
-        if nchanges > 0 {
-            // SAFETY: the caller's promise.
-            match unsafe { self.apply(changes, nchanges, &mut list) }? {
-                Applied::NoRoomForReceipt => return Ok(0),
-                Applied::All if list.length > 0 => return Ok(list.length),
-                Applied::All => {}
-            }
+        // SAFETY: the vector has room for so many; the rest is the caller's promise.
+        let count = unsafe { self.change_and_scan(changes, nchanges, lost.as_mut_ptr(), room, timeout) };
+        if count <= 0 {
+            return count;
         }
-        // SAFETY: null or valid, by the caller's promise.
-        let wait = wait_of(unsafe { timeout.as_ref() })?;
-        match self.scan(&mut list, wait)? {
-            0 => Ok(0),
-            _ => Err(libc::EFAULT),
+        // SAFETY: the first entry is filled.
+        match unsafe { lost.as_ptr().read() }.flags {
+            EV_ERROR => count,
+            _ => fail(libc::EFAULT),
         }
     }
 
@@ -289,6 +354,7 @@ impl Queue {
         let applied = unsafe { state.apply(changes, count, list) };
         let shown = state.settle_after_changes();
         self.signals.store(state.signals, Ordering::Relaxed);
+        state.leave();
         if let Ok(Applied::All) = applied {
             shown?;
         }
@@ -585,7 +651,11 @@ impl State {
         match &knote.source {
             Source::Descriptor(_) => self.modify_descriptor(index, change)?,
             Source::Timer(_) => self.modify_timer(index, change)?,
-            Source::User { .. } => self.modify_user(index, change),
+            Source::User { .. } => {
+                self.modify_user(index, change);
+                // The control bits are used up, as receipts show.
+                change.fflags &= NOTE_FFLAGSMASK;
+            }
             Source::Process(_) => self.modify_process(index, change)?,
             Source::Vnode(_) => self.modify_vnode(index, change)?,
             Source::File(_) => self.modify_file(index, change)?,

@@ -13,7 +13,7 @@ use super::sys::{self, Result};
 pub(super) struct Ready {
     first: Index,
     last: Index,
-    length: usize,
+    length: u32,
     /// How many knotes ever came into it.
     came: u32,
 }
@@ -23,8 +23,9 @@ impl Ready {
         Ready { first: NONE, last: NONE, length: 0, came: 0 }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.length
+        self.length as usize
     }
 
     pub(super) fn first(&self) -> Option<Index> {
@@ -32,6 +33,7 @@ impl Ready {
     }
 
     /// Appends a knote that is not in the list yet.
+    #[inline]
     pub(super) fn push(&mut self, knotes: &mut Knotes, index: Index) {
         if knotes[index].ready {
             return;
@@ -126,26 +128,27 @@ impl State {
     }
 
     /// Makes epoll show what the list of ready knotes says; a write that this takes is left to the lock's end.
+    #[inline]
     pub(super) fn show_ready(&mut self) -> Result<()> {
         let wanted = self.ready.len() != 0;
         let Some(token) = &mut self.token else { return Ok(()) };
-        match (token.entry, wanted) {
-            (Entry::Spent, true) => {
+        if token.entry == Entry::Spent {
+            if wanted {
                 token.entry = Entry::Shown;
                 self.unwritten = true;
-                Ok(())
             }
-            (Entry::Shown, true) if token.told.is_some_and(|told| told != self.ready.came) => {
+            Ok(())
+        } else if wanted == (token.entry == Entry::Shown) {
+            if wanted && token.told.is_some_and(|told| told != self.ready.came) {
                 token.told = None;
                 self.unwritten = true;
-                Ok(())
             }
-            (Entry::Shown, false) if mem::take(&mut self.unwritten) => {
-                token.entry = Entry::Spent;
-                Ok(())
-            }
-            (Entry::Off, true) | (Entry::Shown, false) => self.switch_token(),
-            _ => Ok(()),
+            Ok(())
+        } else if !wanted && mem::take(&mut self.unwritten) {
+            token.entry = Entry::Spent;
+            Ok(())
+        } else {
+            self.switch_token()
         }
     }
 
@@ -158,6 +161,7 @@ impl State {
     }
 
     /// Sets the token's entry as it should be, also where it is so already: the queue's number answers for itself.
+    #[inline(never)]
     pub(super) fn switch_token(&mut self) -> Result<()> {
         let shown = self.ready.len() != 0;
         let Some(token) = &mut self.token else { return Ok(()) };
@@ -192,6 +196,7 @@ impl State {
     }
 
     /// The token's entry came up in a harvest, which an edge-triggered entry does once.
+    #[inline]
     pub(super) fn token_harvested(&mut self) {
         if let Some(token) = self.token.as_mut().filter(|token| token.entry == Entry::Shown) {
             token.entry = Entry::Spent;

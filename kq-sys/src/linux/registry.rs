@@ -26,6 +26,7 @@ const TABLE_SIZE: usize = 1 << 18;
 static PAGE: AtomicPtr<AtomicPtr<Table>> = AtomicPtr::new(ptr::null_mut());
 
 /// This process's table, if it ever made a queue.
+#[inline]
 fn table() -> Option<&'static Table> {
     // SAFETY: a pointer that is not null is to a page that stays mapped.
     let page = unsafe { PAGE.load(Ordering::Acquire).as_ref() }?;
@@ -98,6 +99,7 @@ fn unmap(page: *mut libc::c_void, size: usize) {
 }
 
 impl Table {
+    #[inline]
     fn entry(&self, number: RawFd) -> Option<&Entry> {
         let number = usize::try_from(number).ok()?;
         let leaf = self.leaves.get(number / LEAF_SIZE)?.load(Ordering::Acquire);
@@ -125,12 +127,14 @@ fn put<T>(place: &AtomicPtr<T>, value: Box<T>) {
 }
 
 /// The queue of the number, in whatever life it is.
+#[inline]
 fn queue_of(entry: &Entry) -> Option<&'static Queue> {
     // SAFETY: a queue that is not null is never freed.
     unsafe { entry.load(Ordering::Acquire).as_ref() }
 }
 
 /// The queue that has the number, if this process made one.
+#[inline]
 pub(super) fn find(number: RawFd) -> Option<&'static Queue> {
     queue_of(table()?.entry(number)?).filter(|queue| queue.is_open())
 }

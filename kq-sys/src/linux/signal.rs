@@ -18,6 +18,7 @@ pub(super) struct Seen {
 }
 
 impl State {
+    #[inline(never)]
     pub(super) fn attach_signal(&mut self, change: &kevent) -> Result<()> {
         self.need_token()?;
         let mut seen = Seen { hold: None, deliveries: 0, pending: false };
@@ -42,6 +43,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     pub(super) fn modify_signal(&mut self, index: Index, change: &kevent) {
         let knote = &mut self.knotes[index];
         knote.asked_fflags = change.fflags;
@@ -129,6 +131,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     pub(super) fn deliver_signal(&mut self, index: Index) -> kevent {
         let knote = &mut self.knotes[index];
         let event = knote.event();

@@ -93,32 +93,40 @@ impl Wait {
 }
 
 /// Waits for entries of an epoll instance: none when the time is over.
+///
+/// # Safety
+/// `list` must be valid for writing `room` entries.
 #[inline(always)] // see `syscall`
-pub(crate) fn epoll_wait(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], wait: Wait) -> Result<usize> {
-    match wait {
-        Wait::NO | Wait::FOREVER => {
-            let millis = if wait == Wait::NO { 0 } else { -1 };
-            epoll_wait_millis(epoll, events, millis)
-        }
-        Wait(nanos) => epoll_wait_for(epoll, events, nanos),
-    }
+pub(crate) unsafe fn epoll_wait(epoll: RawFd, list: *mut libc::epoll_event, room: usize, wait: Wait) -> Result<usize> {
+    let millis = match wait {
+        Wait::NO => 0,
+        Wait::FOREVER => -1,
+        // SAFETY: the caller's promise.
+        Wait(nanos) => return unsafe { epoll_wait_for(epoll, list, room, nanos) },
+    };
+    // SAFETY: the caller's promise.
+    unsafe { epoll_wait_millis(epoll, list, room, millis) }
 }
 
+/// # Safety
+/// As of `epoll_wait`.
 #[inline(never)]
-fn epoll_wait_for(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], nanos: u64) -> Result<usize> {
+unsafe fn epoll_wait_for(epoll: RawFd, list: *mut libc::epoll_event, room: usize, nanos: u64) -> Result<usize> {
     static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
     const LONGEST: u64 = c_int::MAX as u64;
     // Whole milliseconds go the old way, which copies no struct; so does everything on a kernel before 5.11.
     let whole = nanos % NANOS_PER_MILLI == 0 && nanos / NANOS_PER_MILLI <= LONGEST;
     if !whole && !NO_PWAIT2.load(Ordering::Relaxed) {
-        match epoll_pwait2(epoll, events, nanos) {
+        // SAFETY: the caller's promise.
+        match unsafe { epoll_pwait2(epoll, list, room, nanos) } {
             Err(libc::ENOSYS) => NO_PWAIT2.store(true, Ordering::Relaxed),
             result => return result,
         }
     }
     let mut millis = nanos.div_ceil(NANOS_PER_MILLI);
     loop {
-        let count = epoll_wait_millis(epoll, events, millis.min(LONGEST) as c_int)?;
+        // SAFETY: the caller's promise.
+        let count = unsafe { epoll_wait_millis(epoll, list, room, millis.min(LONGEST) as c_int) }?;
         millis -= millis.min(LONGEST);
         if count > 0 || millis == 0 {
             return Ok(count);
@@ -128,27 +136,30 @@ fn epoll_wait_for(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], n
 
 /// Not by the C library's function, which is a cancellation point and pays for it once there are threads: a thread must
 /// not be cancelled in the midst of Rust.
+///
+/// # Safety
+/// As of `epoll_wait`.
 #[inline(always)]
-fn epoll_wait_millis(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], millis: c_int) -> Result<usize> {
-    let arguments = [epoll as usize, events.as_mut_ptr() as usize, events.len(), millis as usize];
+unsafe fn epoll_wait_millis(epoll: RawFd, list: *mut libc::epoll_event, room: usize, millis: c_int) -> Result<usize> {
     // The newer architectures have epoll_pwait(2) only, which costs a fifth more.
     #[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm"))]
-    // SAFETY: the list has room for so many entries.
-    let count = unsafe { syscall(libc::SYS_epoll_wait, arguments) };
+    // SAFETY: the caller's promise.
+    let count = unsafe { syscall(libc::SYS_epoll_wait, [epoll as usize, list as usize, room, millis as usize]) };
     #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm")))]
-    let count = {
-        let [epoll, list, room, millis] = arguments;
-        // SAFETY: the list has room for so many entries, and no signal mask is given.
-        let result = unsafe { libc::syscall(libc::SYS_epoll_pwait, epoll, list, room, millis, NO_MASK, MASK_SIZE) };
-        check(result as c_int).map(|count| count as usize)
-    };
+    // SAFETY: the caller's promise, and no signal mask is given.
+    let count = check(unsafe {
+        libc::syscall(libc::SYS_epoll_pwait, epoll, list, room, libc::c_long::from(millis), NO_MASK, MASK_SIZE)
+    } as c_int)
+    .map(|count| count as usize);
     count
 }
 
 const NO_MASK: *const c_void = core::ptr::null();
 const MASK_SIZE: usize = 0;
 
-fn epoll_pwait2(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], nanos: u64) -> Result<usize> {
+/// # Safety
+/// As of `epoll_wait`.
+unsafe fn epoll_pwait2(epoll: RawFd, list: *mut libc::epoll_event, room: usize, nanos: u64) -> Result<usize> {
     // The kernel's own timespec, 64 bits wide on every architecture.
     #[repr(C)]
     struct KernelTimespec {
@@ -157,9 +168,8 @@ fn epoll_pwait2(epoll: RawFd, events: &mut [MaybeUninit<libc::epoll_event>], nan
     }
     let time = KernelTimespec { seconds: (nanos / NANOS_PER_SEC) as i64, nanos: (nanos % NANOS_PER_SEC) as i64 };
     let time = &time as *const KernelTimespec;
-    let (list, count) = (events.as_mut_ptr(), events.len());
-    // SAFETY: `list` has room for `count` entries, `time` lives across the call, and no signal mask is given.
-    let result = unsafe { libc::syscall(libc::SYS_epoll_pwait2, epoll, list, count, time, NO_MASK, MASK_SIZE) };
+    // SAFETY: `list` is the caller's promise, `time` lives across the call, and no signal mask is given.
+    let result = unsafe { libc::syscall(libc::SYS_epoll_pwait2, epoll, list, room, time, NO_MASK, MASK_SIZE) };
     check(result as c_int).map(|count| count as usize)
 }
 

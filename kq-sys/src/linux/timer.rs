@@ -48,6 +48,9 @@ impl Patience {
     }
 }
 
+/// The place of the earliest deadline in a heap.
+const EARLIEST: u32 = 0;
+
 struct Clock {
     timerfd: Option<OwnedFd>,
     /// A binary heap of deadlines, the earliest first.
@@ -56,12 +59,16 @@ struct Clock {
     armed: Option<u64>,
 }
 
-pub(super) struct Clocks([Clock; 2]);
+pub(super) struct Clocks {
+    both: [Clock; 2],
+    /// An earliest deadline may be another than its timerfd is set to.
+    changed: bool,
+}
 
 impl Clocks {
     pub(super) const fn new() -> Clocks {
         const CLOCK: Clock = Clock { timerfd: None, heap: Vec::new(), armed: None };
-        Clocks([CLOCK; 2])
+        Clocks { both: [CLOCK; 2], changed: false }
     }
 
     /// Puts a knote into a clock's heap, if it is in none.
@@ -69,10 +76,11 @@ impl Clocks {
         if knotes[index].place != NONE || deadline >= NEVER {
             return;
         }
-        let heap = &mut self.0[clock].heap;
+        let heap = &mut self.both[clock].heap;
         heap.push((deadline, index));
         let last = heap.len() - 1;
         sift_up(heap, knotes, last);
+        self.changed |= knotes[index].place == EARLIEST;
     }
 
     /// Takes a knote out of its clock's heap, if it is in one.
@@ -90,7 +98,8 @@ impl Clocks {
             Source::Timer(timer) => timer.clock,
             _ => MONOTONIC,
         };
-        let heap = &mut self.0[clock].heap;
+        self.changed |= place == EARLIEST as usize;
+        let heap = &mut self.both[clock].heap;
         heap.swap_remove(place);
         if place < heap.len() {
             sift_down(heap, knotes, place);
@@ -98,8 +107,21 @@ impl Clocks {
         }
     }
 
+    #[inline(never)]
+    fn arm(&mut self) -> Result<()> {
+        for clock in &mut self.both {
+            let earliest = clock.heap.first().map(|(deadline, _)| *deadline);
+            if let Some(timerfd) = clock.timerfd.as_ref().filter(|_| clock.armed != earliest) {
+                sys::timerfd_set(timerfd, earliest)?;
+                clock.armed = earliest;
+            }
+        }
+        self.changed = false;
+        Ok(())
+    }
+
     fn due(&self, clock: usize, now: u64) -> Option<Index> {
-        self.0[clock].heap.first().filter(|(deadline, _)| *deadline <= now).map(|(_, index)| *index)
+        self.both[clock].heap.first().filter(|(deadline, _)| *deadline <= now).map(|(_, index)| *index)
     }
 }
 
@@ -164,6 +186,7 @@ fn schedule(fflags: u32, data: i64, one_shot: bool) -> Result<Timer> {
 }
 
 impl State {
+    #[inline(never)]
     pub(super) fn attach_timer(&mut self, change: &kevent) -> Result<()> {
         let timer = schedule(change.fflags, change.data, change.flags & EV_ONESHOT != 0)?;
         self.need_token()?;
@@ -178,11 +201,11 @@ impl State {
     }
 
     fn need_clock(&mut self, clock: usize) -> Result<()> {
-        if self.clocks.0[clock].timerfd.is_none() {
+        if self.clocks.both[clock].timerfd.is_none() {
             let timerfd = sys::timerfd_create(CLOCK_IDS[clock])?;
             self.ctl(libc::EPOLL_CTL_ADD, timerfd.as_raw_fd(), INTEREST, CLOCKS[clock])?;
             self.own_number(timerfd.as_raw_fd());
-            self.clocks.0[clock].timerfd = Some(timerfd);
+            self.clocks.both[clock].timerfd = Some(timerfd);
         }
         Ok(())
     }
@@ -190,7 +213,7 @@ impl State {
     /// The entries of the timerfds, as they should be in a set.
     pub(super) fn clock_entries(&self) -> [Option<(RawFd, u32, Key)>; 2] {
         [MONOTONIC, REALTIME].map(|clock| {
-            let timerfd = self.clocks.0[clock].timerfd.as_ref()?;
+            let timerfd = self.clocks.both[clock].timerfd.as_ref()?;
             Some((timerfd.as_raw_fd(), INTEREST, CLOCKS[clock]))
         })
     }
@@ -198,6 +221,7 @@ impl State {
     /// An EV_ADD starts the timer anew; what it had counted is gone. Other changes leave its time alone.
     ///
     /// A time that makes no sense is no error here on FreeBSD: it arrives as an event with EV_ERROR.
+    #[inline(never)]
     pub(super) fn modify_timer(&mut self, index: Index, change: &kevent) -> Result<()> {
         if change.flags & EV_ADD != 0 {
             let timer = schedule(change.fflags, change.data, self.knotes[index].has(EV_ONESHOT));
@@ -250,8 +274,10 @@ impl State {
     }
 
     /// The timerfd of a clock fired: what is due becomes ready.
+    #[inline(never)]
     pub(super) fn expire(&mut self, clock: usize) {
-        self.clocks.0[clock].armed = None;
+        self.clocks.both[clock].armed = None;
+        self.clocks.changed = true;
         let now = sys::now(CLOCK_IDS[clock]);
         while let Some(index) = self.clocks.due(clock, now) {
             self.clocks.remove(&mut self.knotes, index);
@@ -262,13 +288,10 @@ impl State {
     }
 
     /// Sets the timerfds to the earliest deadlines, where they are not so already.
+    #[inline]
     pub(super) fn arm_clocks(&mut self) -> Result<()> {
-        for clock in &mut self.clocks.0 {
-            let earliest = clock.heap.first().map(|(deadline, _)| *deadline);
-            if let Some(timerfd) = clock.timerfd.as_ref().filter(|_| clock.armed != earliest) {
-                sys::timerfd_set(timerfd, earliest)?;
-                clock.armed = earliest;
-            }
+        if self.clocks.changed {
+            self.clocks.arm()?;
         }
         Ok(())
     }
@@ -287,6 +310,7 @@ impl State {
         knote.data += expirations as i64;
     }
 
+    #[inline(never)]
     pub(super) fn deliver_timer(&mut self, index: Index) -> Option<kevent> {
         self.count_expirations(index);
         let knote = &mut self.knotes[index];

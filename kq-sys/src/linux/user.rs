@@ -1,9 +1,36 @@
 //! EVFILT_USER: events that the program triggers.
 
 use super::knote::{Index, Source};
-use super::queue::State;
+use super::queue::{Queue, State};
 use super::sys::Result;
 use super::{constants::*, kevent};
+
+impl Queue {
+    /// Applies a change that does nothing but trigger a knote, which is what waking a thread takes; `None` where it is
+    /// another one.
+    #[inline]
+    pub(super) fn trigger(&self, change: &kevent) -> Option<Result<()>> {
+        if change.filter != EVFILT_USER || change.flags != 0 || change.fflags & NOTE_TRIGGER == 0 {
+            return None;
+        }
+        self.trigger_only(change)
+    }
+
+    #[inline(always)]
+    fn trigger_only(&self, change: &kevent) -> Option<Result<()>> {
+        let mut state = self.lock();
+        let index = state.knotes.find(EVFILT_USER, change.ident)?;
+        let knote = &mut state.knotes[index];
+        if knote.forced {
+            return None;
+        }
+        knote.udata = change.udata;
+        state.modify_user(index, change);
+        let shown = state.show_ready();
+        state.leave();
+        Some(shown)
+    }
+}
 
 impl State {
     pub(super) fn attach_user(&mut self, change: &kevent) -> Result<()> {
@@ -13,15 +40,13 @@ impl State {
         Ok(())
     }
 
-    /// Uses up the change's control bits, as receipts show.
-    pub(super) fn modify_user(&mut self, index: Index, change: &mut kevent) {
+    #[inline(always)]
+    pub(super) fn modify_user(&mut self, index: Index, change: &kevent) {
         let knote = &mut self.knotes[index];
         let Source::User { triggered } = &mut knote.source else { return };
         *triggered |= change.fflags & NOTE_TRIGGER != 0;
-        let control = change.fflags & NOTE_FFCTRLMASK;
-        change.fflags &= NOTE_FFLAGSMASK;
-        let flags = change.fflags;
-        match control {
+        let flags = change.fflags & NOTE_FFLAGSMASK;
+        match change.fflags & NOTE_FFCTRLMASK {
             NOTE_FFAND => knote.asked_fflags &= flags,
             NOTE_FFOR => knote.asked_fflags |= flags,
             NOTE_FFCOPY => knote.asked_fflags = flags,
@@ -42,7 +67,8 @@ impl State {
         }
     }
 
-    pub(super) fn deliver_user(&mut self, index: Index) -> kevent {
+    #[inline(always)]
+    pub(super) fn deliver_user(&mut self, index: Index, harvest: u32) -> kevent {
         let knote = &mut self.knotes[index];
         let mut event = knote.event();
         if knote.has(EV_ONESHOT) {
@@ -51,6 +77,7 @@ impl State {
         }
         event.fflags = knote.asked_fflags;
         event.data = knote.asked_data;
+        knote.harvest = harvest;
         let again = !knote.has(EV_CLEAR | EV_DISPATCH);
         if knote.has(EV_CLEAR) {
             knote.source = Source::User { triggered: false };

@@ -60,6 +60,7 @@ enum Move {
 }
 
 impl State {
+    #[inline(never)]
     pub(super) fn attach_vnode(&mut self, change: &kevent) -> Result<()> {
         let status = sys::status_of(change.ident as RawFd)?;
         if !matches!(status.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR) {
@@ -74,6 +75,7 @@ impl State {
         subscribed
     }
 
+    #[inline(never)]
     pub(super) fn modify_vnode(&mut self, index: Index, change: &kevent) -> Result<()> {
         if let Err(errno) = self.same_file(index) {
             self.forget(index);
@@ -95,6 +97,7 @@ impl State {
         self.watch_parent(index)
     }
 
+    #[inline(never)]
     pub(super) fn deliver_vnode(&mut self, index: Index) -> Option<kevent> {
         if self.same_file(index).is_err() {
             self.forget(index);

@@ -1,0 +1,253 @@
+//! Scanning: waiting on epoll until there are events, or the time is over.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use super::event_list::{Entries, EventList};
+use super::queue::{turn, Queue, TOKEN};
+use super::sys::{self, Errno, Result, Wait};
+use super::{answer, registry, signals, timespec};
+
+/// How often a call that must not wait looks again, when all that it fetched came to nothing.
+const MAX_FRUITLESS: u32 = 64;
+
+/// A call that scans: what it goes by from one look at epoll to the next.
+struct Scan {
+    wait: Wait,
+    /// When it is over, where it has an end.
+    deadline: Option<u64>,
+    /// The life of the queue in which it began.
+    life: u32,
+    /// The number of its harvest, where one was begun.
+    harvest: Option<u32>,
+    /// The last look filled the list with entries.
+    was_full: bool,
+    fruitless: u32,
+}
+
+impl Scan {
+    #[inline]
+    fn new(wait: Wait, life: u32) -> Scan {
+        Scan { wait, deadline: None, life, harvest: None, was_full: false, fruitless: 0 }
+    }
+
+    /// Whether it looks again after a look that came to nothing.
+    fn goes_on(&mut self, queue: &Queue) -> Result<bool> {
+        if self.wait == Wait::NO {
+            // Entries that came to nothing may have hidden others.
+            self.fruitless += 1;
+            return Ok(self.was_full && self.fruitless <= MAX_FRUITLESS);
+        }
+        // The number may be another queue's by now, whose events are not this wait's.
+        if queue.life() != self.life {
+            return Err(libc::EBADF);
+        }
+        if let Some(deadline) = self.deadline {
+            self.wait = Wait::until(deadline);
+        }
+        Ok(self.wait != Wait::NO)
+    }
+}
+
+impl Queue {
+    /// What no handler tells of: one that the program has installed since, and what is or was pending, blocked.
+    #[cold]
+    fn look_at_signals(&self, watched: u64) {
+        if let Some(signals) = registry::signals() {
+            signals.rechain(watched);
+        }
+        let mut state = self.lock();
+        state.count_signals();
+        let _ = state.show_ready();
+    }
+
+    /// Gives the inner set its turn before the outer one, if it is its turn; the number of the harvest that it was.
+    ///
+    /// As one entry of the outer set it would have one turn in a round of all of those.
+    #[cold]
+    fn take_turns(&self, list: &mut EventList) -> Option<u32> {
+        if self.turn.swap(turn::OUTER, Ordering::Relaxed) == turn::OUTER_THEN_INNER {
+            self.turn.store(turn::INNER, Ordering::Relaxed);
+            return None;
+        }
+        let mut state = self.lock();
+        let harvest = state.next_harvest(true);
+        let half = list.room().div_ceil(2);
+        if state.harvest_inner(half, harvest, list) {
+            let next = if list.room() == 0 { turn::OUTER_THEN_INNER } else { turn::INNER };
+            self.turn.store(next, Ordering::Relaxed);
+        }
+        Some(harvest)
+    }
+
+    /// What has to be done before the wait, where signals are watched or the inner set has a turn: the number of the
+    /// harvest, where one was begun.
+    #[cold]
+    fn before_wait(&self, list: &mut EventList) -> Option<u32> {
+        let watched = self.signals.load(Ordering::Relaxed);
+        if watched != 0 {
+            self.look_at_signals(watched);
+        }
+        signals::wait_begins();
+        if self.turn.load(Ordering::Relaxed) != turn::OUTER {
+            return self.take_turns(list);
+        }
+        None
+    }
+
+    /// Whether epoll's entries are not all that there is to a wait.
+    #[inline]
+    fn has_more_to_look_at(&self) -> bool {
+        signals::in_use() || self.turn.load(Ordering::Relaxed) != turn::OUTER
+    }
+
+    /// Waits until there are events, and makes them; gives what kevent returns.
+    #[inline]
+    pub(super) fn scan(&self, mut list: EventList, wait: Wait) -> c_int {
+        let life = self.life();
+        let has_end = wait != Wait::NO && wait != Wait::FOREVER;
+        if has_end || self.has_more_to_look_at() {
+            return self.prepare_and_scan(list, wait, life);
+        }
+        match list.fetch(self.epoll, wait) {
+            Ok(entries) if entries.len() == 0 => list.length as c_int,
+            Ok(entries) => self.scan_first(list, entries, wait, life),
+            Err(errno) => self.scan_after(errno, list, wait, life),
+        }
+    }
+
+    /// Makes events of what the first look has fetched.
+    #[inline(never)]
+    fn scan_first(&self, mut list: EventList, entries: Entries, wait: Wait, life: u32) -> c_int {
+        let mut scan = Scan::new(wait, life);
+        match self.harvest(entries, &mut list, &mut scan) {
+            Ok(true) => list.length as c_int,
+            Ok(false) => answer(self.scan_on(list, scan)),
+            Err(errno) => answer(Err(errno)),
+        }
+    }
+
+    /// Goes on after a first look that failed.
+    #[cold]
+    fn scan_after(&self, errno: Errno, list: EventList, wait: Wait, life: u32) -> c_int {
+        answer(self.failed(errno, &list).and_then(|ends| {
+            if ends {
+                return Ok(list.length);
+            }
+            self.scan_on(list, Scan::new(wait, life))
+        }))
+    }
+
+    /// Scans where something comes before the wait.
+    #[inline(never)]
+    fn prepare_and_scan(&self, mut list: EventList, wait: Wait, life: u32) -> c_int {
+        let mut scan = Scan::new(wait, life);
+        if self.has_more_to_look_at() {
+            scan.harvest = self.before_wait(&mut list);
+            if list.room() == 0 {
+                return list.length as c_int;
+            }
+            if list.length > 0 {
+                scan.wait = Wait::NO;
+            }
+        }
+        scan.deadline = scan.wait.deadline();
+        match self.look(&mut list, &mut scan) {
+            Ok(true) => list.length as c_int,
+            Ok(false) => answer(self.scan_on(list, scan)),
+            Err(errno) => answer(Err(errno)),
+        }
+    }
+
+    /// Goes on after a look that came to nothing.
+    #[inline(never)]
+    fn scan_on(&self, mut list: EventList, mut scan: Scan) -> Result<usize> {
+        while scan.goes_on(self)? && !self.look(&mut list, &mut scan)? {}
+        Ok(list.length)
+    }
+
+    /// Waits once; whether the call ends with that: there are events, or the time is over.
+    #[inline(never)]
+    fn look(&self, list: &mut EventList, scan: &mut Scan) -> Result<bool> {
+        match list.fetch(self.epoll, scan.wait) {
+            Ok(entries) if entries.len() == 0 => Ok(true),
+            Ok(entries) => self.harvest(entries, list, scan),
+            Err(errno) => {
+                scan.was_full = false;
+                self.failed(errno, list)
+            }
+        }
+    }
+
+    /// Whether a look that failed ends the call, with the events that it has or with the error.
+    #[cold]
+    fn failed(&self, errno: Errno, list: &EventList) -> Result<bool> {
+        match errno {
+            // The program knows nothing of that handler.
+            libc::EINTR if signals::only_ours_ran() => Ok(list.length > 0),
+            _ if list.length > 0 => Ok(true),
+            // The number is open, but no epoll instance (any more).
+            libc::EINVAL => Err(libc::EBADF),
+            errno => Err(errno),
+        }
+    }
+
+    /// Makes events of entries; whether there are some then.
+    #[inline(always)] // see `syscall`
+    fn harvest(&self, mut entries: Entries, list: &mut EventList, scan: &mut Scan) -> Result<bool> {
+        scan.was_full = entries.len() == list.room();
+        // Who only looks, looks often; and who was only woken has no descriptor's event to make.
+        let is_woken = entries.len() == 1 && list.peek(&entries).is_some_and(|(_, key)| key == TOKEN);
+        let looks_at_clock = scan.wait != Wait::NO && !is_woken;
+        let mut inner = false;
+        let mut state = self.lock();
+        loop {
+            if self.life() != scan.life {
+                return if list.length > 0 { Ok(true) } else { Err(libc::EBADF) };
+            }
+            let harvest = *scan.harvest.get_or_insert_with(|| state.next_harvest(looks_at_clock));
+            inner |= state.harvest(&mut entries, harvest, list);
+            if entries.len() == 0 {
+                if state.has_rest(inner) && state.harvest_rest(inner, harvest, list) {
+                    self.turn.store(turn::INNER, Ordering::Relaxed);
+                }
+                break;
+            }
+            state.let_others();
+        }
+        if list.length > 0 {
+            state.leave();
+            return Ok(true);
+        }
+        if core::mem::take(&mut state.is_stale_entry_left) {
+            // It ends every wait at once, and only time can bring the means to remove it.
+            drop(state);
+            std::thread::sleep(core::time::Duration::from_millis(5));
+        }
+        Ok(false)
+    }
+}
+
+/// How long a timeout is; EINVAL where it is none.
+#[inline]
+pub(super) fn wait_of(timeout: Option<&timespec>) -> Result<Wait> {
+    match timeout {
+        None => Ok(Wait::FOREVER),
+        Some(timeout) if timeout.tv_sec == 0 && timeout.tv_nsec == 0 => Ok(Wait::NO),
+        Some(timeout) => wait_for(timeout),
+    }
+}
+
+#[inline(never)]
+fn wait_for(timeout: &timespec) -> Result<Wait> {
+    #[allow(clippy::useless_conversion)] // both fields have 32 bits on some machines
+    let (seconds, nanos) = (i64::from(timeout.tv_sec), i64::from(timeout.tv_nsec));
+    if seconds < 0 || !(0..sys::NANOS_PER_SEC as i64).contains(&nanos) {
+        return Err(libc::EINVAL);
+    }
+    // What FreeBSD takes for endless.
+    if seconds > i64::from(i32::MAX) {
+        return Ok(Wait::FOREVER);
+    }
+    Ok(Wait::nanos(seconds as u64 * sys::NANOS_PER_SEC + nanos as u64))
+}
