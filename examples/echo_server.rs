@@ -25,8 +25,8 @@ Sends back what TCP clients of this machine send, until SIGINT or SIGTERM comes.
 
   --port N          the port to listen on; 0, which is the default, lets the system choose
   --threads N       threads that wait on the one queue (1)
-  --grace SECONDS   how long a stop waits for clients that do not take their data (5);
-                    a second signal ends that at once
+  --grace SECONDS   how long a stop waits for clients that do not take their data,
+                    or go on sending (5); a second signal ends that at once
 ";
 
 /// What one READ takes, and so the most that a connection's client can make the server keep.
@@ -36,9 +36,13 @@ const ROUNDS: usize = 16;
 /// Descriptors that connections leave over: on Linux a queue has some of its own, which are made when first needed.
 const RESERVE: usize = 16;
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+/// What a client has sent may be on its way while there is nothing to read, even on one machine: its system may send the
+/// rest only when the first bytes were acknowledged, and the server's may wait with that, for 100 ms on FreeBSD.
+const SILENCE: Duration = Duration::from_millis(250);
 
 const ACCEPT_AGAIN: usize = 1;
 const GRACE_IS_OVER: usize = 2;
+const LOOK_AGAIN: usize = 3;
 
 /// Prints a line. That nobody reads it any more does not end the program.
 macro_rules! say {
@@ -104,6 +108,7 @@ enum Source {
     Conn(Conn),
     Signal,
     Deadline,
+    Silence,
 }
 
 struct Server {
@@ -171,7 +176,11 @@ impl Server {
             let result = self.work();
             others.into_iter().fold(result, |result, other| result.and(other.join().expect("a thread does not panic")))
         })?;
-        let cut_off = self.conns.lock().len();
+        let without_its_data = |shared: &Mutex<Source>| match &*shared.lock() {
+            Source::Conn(conn) => !conn.pending.is_empty(),
+            _ => false,
+        };
+        let cut_off = self.conns.lock().values().filter(|conn| without_its_data(conn.udata())).count();
         say!(
             io::stdout(),
             "stopped: {} connections, {} broken off, {cut_off} cut off, {} bytes echoed",
@@ -205,6 +214,7 @@ impl Server {
                     }
                     Source::Signal => self.stop(&mut chunk)?,
                     Source::Deadline => self.over.store(true, Ordering::Release),
+                    Source::Silence => self.look(&mut chunk),
                 }
             }
         }
@@ -260,7 +270,7 @@ impl Server {
             return Ok(());
         }
         let number = self.accepted.fetch_add(1, Ordering::Relaxed);
-        let conn = Conn { number, stream, pending: Vec::new(), ended: false, write: None, removed: false };
+        let conn = Conn { number, stream, pending: Vec::new(), ended: false, looks: 0, write: None, removed: false };
         conns.insert(number, self.queue.register(change, Source::Conn(conn))?);
         Ok(())
     }
@@ -286,7 +296,7 @@ impl Server {
         let stopping = self.stopping.load(Ordering::Acquire);
         match step {
             Step::Over => return Ok(false),
-            Step::Idle if stopping => return Ok(false),
+            Step::Idle if stopping && conn.looks > 1 => return Ok(false),
             // Until there is room nothing is read, so the client is held up, too. A reset shows as room to write.
             Step::NoRoom if conn.write.is_none() => self.ask_for_room(conn, shared)?,
             // There is room, so this is the next turn: READ would not tell of it if everything was read by now.
@@ -326,8 +336,8 @@ impl Server {
         }
     }
 
-    /// The first signal: no new connections, and the old ones end when what they have sent is answered. The second: the
-    /// end.
+    /// The first signal: no new connections, and the old ones end when what they have sent is answered, and nothing comes
+    /// for a while. The second: the end.
     fn stop(&self, chunk: &mut [u8]) -> io::Result<()> {
         if self.stopping.swap(true, Ordering::AcqRel) {
             self.over.store(true, Ordering::Release);
@@ -335,17 +345,24 @@ impl Server {
         }
         drop(self.listener.lock().take());
         self.deadline.modify(Change::timer(GRACE_IS_OVER, self.grace).oneshot())?;
+        self.queue.register(Change::timer(LOOK_AGAIN, SILENCE), Source::Silence)?.detach();
+        say!(io::stdout(), "stopping: {} connections are open", self.conns.lock().len());
+        self.look(chunk);
+        Ok(())
+    }
+
+    /// Looks after all connections: who has sent nothing since the last look has sent all.
+    fn look(&self, chunk: &mut [u8]) {
         let conns: Vec<_> = self.conns.lock().values().map(|registration| Arc::clone(registration.udata())).collect();
-        say!(io::stdout(), "stopping: {} connections are open", conns.len());
         for shared in &conns {
             if let Source::Conn(conn) = &mut *shared.lock() {
+                conn.looks += 1;
                 self.serve(conn, shared, chunk);
             }
         }
         if self.conns.lock().is_empty() {
             self.over.store(true, Ordering::Release);
         }
-        Ok(())
     }
 }
 
@@ -357,6 +374,8 @@ struct Conn {
     pending: Vec<u8>,
     /// The client has sent all that it will.
     ended: bool,
+    /// How often a stop has looked after it since something came.
+    looks: u32,
     /// The WRITE knote, while there is one.
     write: Option<Key>,
     /// Its registrations are over.
@@ -394,6 +413,7 @@ impl Conn {
             match self.stream.read(chunk) {
                 Ok(0) => self.ended = true,
                 Ok(count) => {
+                    self.looks = 0;
                     let sent = send(&mut self.stream, &chunk[..count], echoed)?;
                     self.pending.extend_from_slice(&chunk[sent..count]);
                 }

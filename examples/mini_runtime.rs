@@ -540,7 +540,7 @@ async fn sleepers(runtime: &Runtime) -> io::Result<String> {
     let start = Instant::now();
     let order = Rc::new(RefCell::new(Vec::new()));
     let mut tasks = Vec::new();
-    for millis in [150, 100, 50] {
+    for millis in [600, 400, 200] {
         let (runtime, order) = (runtime.clone(), Rc::clone(&order));
         tasks.push(runtime.clone().spawn(async move {
             runtime.sleep(Duration::from_millis(millis)).await?;
@@ -551,7 +551,7 @@ async fn sleepers(runtime: &Runtime) -> io::Result<String> {
     for task in tasks {
         task.await?;
     }
-    let early = start.elapsed() < Duration::from_millis(150);
+    let early = start.elapsed() < Duration::from_millis(600);
     Ok(format!("{} ms, {}", join(&order.borrow()), if early { "too early" } else { "side by side" }))
 }
 

@@ -67,7 +67,7 @@ fn the_report_is_whole() {
     let (status, lines) = Running::start(&mut program("mini_runtime")).finish();
     assert!(status.success(), "{lines:#?}");
     let told = [
-        "sleep: 50, 100, 150 ms, side by side",
+        "sleep: 200, 400, 600 ms, side by side",
         "child: exit status: 7",
         "signal: SIGUSR1 came 1x",
         "file: VnodeEvents(WRITE), then VnodeEvents(DELETE)",

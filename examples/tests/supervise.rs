@@ -12,7 +12,8 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use common::{program, programs, run, tests};
-use running::{helps, is_refused, wait_for, Running, TempDir};
+use kq::{Change, EventBuffer, Kqueue, ProcEvents};
+use running::{helps, is_refused, Running, TempDir, LIMIT};
 
 fn main() -> ExitCode {
     run(
@@ -159,10 +160,13 @@ fn a_stop_leaves_no_child() {
 fn a_stop_ends_what_children_started() {
     let mut running = start(&[], "sleep 1000 & echo sleep $!; wait");
     let line = running.line("sleep ");
-    let sleep = line.trim_start_matches("sleep ").parse().unwrap();
+    let sleep: u32 = line.trim_start_matches("sleep ").parse().unwrap();
+    // It becomes init's to wait for, and exists until that has done so.
+    let queue = Kqueue::new().unwrap();
+    queue.apply(&[Change::process(sleep, ProcEvents::EXIT)]).unwrap();
     stop(running, libc::SIGTERM);
-    // It is init's to wait for by now.
-    wait_for("the end of a grandchild", || !exists(sleep));
+    let ended = queue.wait(&mut EventBuffer::with_capacity(1), Some(LIMIT)).unwrap().len();
+    assert_eq!(ended, 1, "a grandchild was left");
 }
 
 fn children_that_ignore_a_stop_are_killed() {

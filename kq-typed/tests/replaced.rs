@@ -1,14 +1,16 @@
 //! What went wrong once: a registration that another one replaces, or that its own last event has ended.
 
+mod common;
+
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use common::{child, release, spawn};
 use kq::Change;
 use kq_typed::{EventFilter, EventFlags, Kqueue, Queue};
 
-const LIMIT: Option<Duration> = Some(Duration::from_secs(10));
+const LIMIT: Option<Duration> = common::PATIENCE;
 const QUIET: Option<Duration> = Some(Duration::from_millis(100));
 
 #[test]
@@ -32,14 +34,14 @@ fn an_old_batch_had_an_event_after_the_last_one_and_the_drop() {
 
 #[test]
 fn a_refused_replacement_took_the_exit_of_the_old_registration() {
+    child();
     let kq = Kqueue::new().unwrap();
-    // A shell that ends when its input does.
-    let mut child = Command::new("/bin/sh").arg("-c").arg("read line; exit 3").stdin(Stdio::piped()).spawn().unwrap();
-    kq.register(child.id(), EventFilter::Proc, EventFlags::ADD, Some("first")).unwrap();
-    drop(child.stdin.take());
-    child.wait().unwrap();
+    let mut process = spawn("a_refused_replacement_took_the_exit_of_the_old_registration", 3);
+    kq.register(process.id(), EventFilter::Proc, EventFlags::ADD, Some("first")).unwrap();
+    release(&mut process);
+    process.wait().unwrap();
     // Some kernels keep the knote of a process that is gone and let it be changed, others refuse.
-    let second = kq.register(child.id(), EventFilter::Proc, EventFlags::ADD, Some("second"));
+    let second = kq.register(process.id(), EventFilter::Proc, EventFlags::ADD, Some("second"));
     let wanted = if second.is_ok() { "second" } else { "first" };
     let events = kq.await_events(LIMIT).unwrap();
     let seen: Vec<_> = events.iter().map(|event| (event.udata::<&str>().copied(), event.flags())).collect();

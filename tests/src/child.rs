@@ -1,6 +1,6 @@
 //! Child processes that wait at a gate until the test lets them go.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -42,15 +42,21 @@ impl Child {
     }
 
     /// A child that, once it is released, forks a child of its own, waits for it, and then executes this program anew
-    /// so that it exits with `code`; the program has a test of the name `test` that calls [`exit_as_told`].
+    /// so that it exits with `code`; the program has a test of the name `test` that calls [`exit_as_told`]. It has this
+    /// process's environment, which may say where its libraries are.
     pub fn executing(test: &str, code: i32) -> Child {
         let c_string = |bytes: Vec<u8>| CString::new(bytes).expect("no NUL");
         let program = std::env::current_exe().expect("the program knows its path").into_os_string();
         let program = c_string(program.into_vec());
         let arguments = [c_string(b"kq-tests".to_vec()), c_string(b"--exact".to_vec()), c_string(test.into())];
-        let variable = c_string(format!("{EXIT}={code}").into());
-        let argv = [arguments[0].as_ptr(), arguments[1].as_ptr(), arguments[2].as_ptr(), ptr::null()];
-        let envp = [variable.as_ptr(), ptr::null()];
+        let told = (OsString::from(EXIT), OsString::from(code.to_string()));
+        let variables = std::env::vars_os().chain([told]).map(|(name, value)| {
+            let (name, value) = (name.into_vec(), value.into_vec());
+            c_string([name, value].join(&b'='))
+        });
+        let variables: Vec<CString> = variables.collect();
+        let ended = |list: &[CString]| list.iter().map(|it| it.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>();
+        let (argv, envp) = (ended(&arguments), ended(&variables));
         // SAFETY: fork, waitpid, execve and _exit are async-signal-safe; the lists were made before, end with null,
         // and outlive the call.
         unsafe {

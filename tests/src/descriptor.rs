@@ -8,10 +8,32 @@ use std::os::unix::net::UnixStream;
 use crate::patience::QUIET;
 
 /// A pipe that is closed on exec: the end to read from, and the end to write to.
+#[track_caller]
 pub fn pipe() -> (OwnedFd, OwnedFd) {
+    try_pipe().unwrap()
+}
+
+/// As many pipes as the system gives, up to `most`: a process may not have so many descriptors, and a kernel of little
+/// memory has not enough of it for so many pipes' buffers (FreeBSD: `kern.ipc.maxpipekva`).
+pub fn many_pipes(most: usize) -> Vec<(OwnedFd, OwnedFd)> {
+    const FEW: usize = 50;
+    // Some descriptors are left for the rest of the test.
+    let limit = usize::try_from(allow(2 * most as libc::rlim_t + 100)).unwrap_or(usize::MAX);
+    let room = (limit.saturating_sub(100) / 2).clamp(FEW, most);
+    let mut pipes: Vec<_> = (0..room).map_while(|_| try_pipe().ok()).collect();
+    if pipes.len() < room {
+        pipes.truncate(pipes.len().saturating_sub(10));
+    }
+    assert!(pipes.len() >= FEW, "no more than {} pipes", pipes.len());
+    pipes
+}
+
+fn try_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends: [RawFd; 2] = [-1; 2];
     // SAFETY: the array is valid for the two numbers that the call writes.
-    checked(unsafe { libc::pipe(ends.as_mut_ptr()) });
+    if unsafe { libc::pipe(ends.as_mut_ptr()) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
     let ends = ends.map(|fd| {
         // SAFETY: takes numbers only.
         checked(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) });
@@ -19,19 +41,24 @@ pub fn pipe() -> (OwnedFd, OwnedFd) {
         unsafe { OwnedFd::from_raw_fd(fd) }
     });
     let [reader, writer] = ends;
-    (reader, writer)
+    Ok((reader, writer))
 }
 
-/// Lets this process have `count` descriptors: some systems allow 256 unless they are asked for more.
-pub fn allow(count: libc::rlim_t) {
+/// Lets this process have `count` descriptors, as far as it may, and says how many that are: some systems allow 256
+/// unless they are asked for more.
+fn allow(count: libc::rlim_t) -> libc::rlim_t {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the struct is valid for the call's write.
     checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) });
     if limit.rlim_cur < count {
-        limit.rlim_cur = count;
+        let most = limit.rlim_max;
+        // Apple's systems say that there is no limit, and refuse more than this.
+        let most = if cfg!(apple) { most.min(10_240) } else { most };
+        limit.rlim_cur = count.min(most).max(limit.rlim_cur);
         // SAFETY: the struct is valid.
         checked(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) });
     }
+    limit.rlim_cur
 }
 
 /// Two connected stream sockets.

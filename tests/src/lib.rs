@@ -9,7 +9,7 @@ pub mod queue;
 pub use child::Child;
 pub use descriptor::{closed, get, listen, pair, pipe, put, tcp_pair};
 pub use file::TempDir;
-pub use patience::{serial, wait_for, LIMIT, QUIET};
+pub use patience::{serial, takes, wait_for, LIMIT, QUIET};
 pub use queue::{want, TestQueue, Want};
 
 /// The README's first program runs.

@@ -1,15 +1,26 @@
 //! Bad input gives an error with its number, or a documented value, and loses nothing.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use kq::{Change, Errno, EventBuffer, EventKind, Filter, Flags, Kqueue, ProcEvents, VnodeEvents};
 use kq_tests::queue::want_read;
-use kq_tests::{closed, pipe, put, serial, Child, TestQueue, LIMIT, QUIET};
+use kq_tests::{closed, pipe, put, serial, takes, Child, TestQueue, LIMIT, QUIET};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The filters whose ident is a descriptor, on every system.
 const ON_DESCRIPTORS: [Filter; 3] = [Filter::READ, Filter::WRITE, Filter::VNODE];
+
+/// FreeBSD's kernel is kept busy by a period that is shorter than it takes for an expiration: where there is only one
+/// processor, the thread that would delete the timer may not get to it.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(if cfg!(freebsd) { 1 } else { 0 });
+
+/// Whether a periodic timer of this count and unit is such a one: 0 counts for 1, and of the highest count the sum with the
+/// uptime overflows.
+fn keeps_the_kernel_busy(data: i64, fflags: u32) -> bool {
+    let is_short = data == 0 && (fflags == 4 || fflags == 8);
+    cfg!(freebsd) && (is_short || data == i64::MAX)
+}
 
 /// The longest and the shortest times that can be written down.
 fn odd_times() -> Vec<Duration> {
@@ -87,7 +98,8 @@ fn signals_that_are_not_there() {
 fn timers_of_any_time() {
     let mut queue = TestQueue::new();
     for time in odd_times() {
-        for timer in [Change::timer(1, time), Change::timer(1, time).oneshot()] {
+        let timers = [Change::timer(1, time), Change::timer(1, time).oneshot()];
+        for timer in timers.into_iter().skip(usize::from(time < SHORTEST_PERIOD)) {
             match queue.apply(timer) {
                 // A short one has fired by now, and is gone if it was to fire once.
                 Ok(()) => assert!(matches!(queue.apply(timer.delete()), Ok(()) | Err(libc::ENOENT)), "{time:?}"),
@@ -127,6 +139,9 @@ fn timers_of_any_number() {
     for data in [i64::MIN, -1, 0, i64::from(i32::MAX), i64::MAX] {
         for fflags in [0, 1, 2, 3, 4, 8, 16, 0x20, u32::MAX] {
             for flags in [Flags::ADD, Flags::ADD | Flags::ONESHOT, Flags::ENABLE, Flags::DISABLE, Flags::empty()] {
+                if flags == Flags::ADD && keeps_the_kernel_busy(data, fflags) {
+                    continue;
+                }
                 let timer = Change::new(7, Filter::TIMER, flags).data(data).fflags(fflags);
                 let outcome = queue.apply(timer).and_then(|()| match queue.apply(timer.fflags(0).data(0).delete()) {
                     // Fired, and it was to fire once.
@@ -158,9 +173,7 @@ fn timeouts_of_any_time() {
 fn the_shortest_timeouts_end() {
     let mut queue = TestQueue::new();
     for time in [Duration::ZERO, Duration::from_nanos(1), Duration::from_nanos(999_999_999) / 50] {
-        let start = Instant::now();
-        assert!(queue.wait(time).is_empty());
-        assert!(start.elapsed() >= time, "{time:?}");
+        assert!(takes(time, || assert!(queue.wait(time).is_empty())), "{time:?}");
     }
 }
 

@@ -1,13 +1,13 @@
-//! Files that grow, are replaced, and go, as seen by READ, WRITE and VNODE knotes of their descriptors.
+//! Files that grow, are replaced, and go, as seen by READ, WRITE and VNODE knotes of their descriptors. One at a time: a
+//! child has a copy of every descriptor, and a file is closed when the last copy is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
-use std::process::Command;
 
 use kq::{Change, Filter, Flags, VnodeEvents};
 use kq_tests::queue::want_read;
-use kq_tests::{get, want, TempDir, TestQueue, Want, LIMIT};
+use kq_tests::{get, serial, want, Child, TempDir, TestQueue, Want, LIMIT};
 
 /// Opened for writing at its end.
 fn appender(dir: &TempDir, name: &str) -> File {
@@ -27,6 +27,7 @@ fn watching(file: &File, events: VnodeEvents) -> TestQueue {
 
 #[test]
 fn a_file_that_grows_twice_is_ready_twice() {
+    let _serial = serial();
     let dir = TempDir::new();
     let mut reader = dir.file("f", 10);
     reader.seek(SeekFrom::End(0)).unwrap();
@@ -44,6 +45,7 @@ fn a_file_that_grows_twice_is_ready_twice() {
 
 #[test]
 fn a_disabled_file_is_ready_when_it_is_enabled() {
+    let _serial = serial();
     let dir = TempDir::new();
     let reader = dir.file("f", 10);
     let mut queue = TestQueue::new();
@@ -58,6 +60,7 @@ fn a_disabled_file_is_ready_when_it_is_enabled() {
 #[cfg(has_file_poll)]
 #[test]
 fn a_file_that_is_polled_is_always_ready() {
+    let _serial = serial();
     let dir = TempDir::new();
     let mut reader = dir.file("f", 10);
     reader.seek(SeekFrom::End(0)).unwrap();
@@ -71,6 +74,7 @@ fn a_file_that_is_polled_is_always_ready() {
 #[cfg(freebsd_abi)]
 #[test]
 fn a_file_can_always_be_written_to() {
+    let _serial = serial();
     let dir = TempDir::new();
     let file = dir.file("f", 10);
     let mut queue = TestQueue::new();
@@ -84,6 +88,7 @@ fn a_file_can_always_be_written_to() {
 
 #[test]
 fn what_is_renamed_over_is_deleted() {
+    let _serial = serial();
     let dir = TempDir::new();
     let old = dir.file("f", 1);
     let new = dir.file("g", 1);
@@ -107,6 +112,7 @@ fn what_is_renamed_over_is_deleted() {
 
 #[test]
 fn a_directory_that_is_removed() {
+    let _serial = serial();
     let dir = TempDir::new();
     fs::create_dir(dir.join("sub")).unwrap();
     let sub = File::open(dir.join("sub")).unwrap();
@@ -121,6 +127,7 @@ fn a_directory_that_is_removed() {
 
 #[test]
 fn a_directory_that_is_moved_and_removed() {
+    let _serial = serial();
     let dir = TempDir::new();
     fs::create_dir(dir.join("sub")).unwrap();
     fs::create_dir(dir.join("there")).unwrap();
@@ -134,21 +141,22 @@ fn a_directory_that_is_moved_and_removed() {
 
 #[test]
 fn another_process_writes() {
+    let _serial = serial();
     let dir = TempDir::new();
     let file = dir.file("f", 1);
     let mut queue = watching(&file, VnodeEvents::WRITE | VnodeEvents::EXTEND);
-    let status = Command::new("/bin/sh")
-        .arg("-c")
-        .arg("echo more >> \"$0\"")
-        .arg(dir.join("f"))
-        .status()
-        .expect("every Unix has a shell at /bin/sh");
-    assert!(status.success());
+    let writer = appender(&dir, "f");
+    let number = writer.as_raw_fd();
+    // SAFETY: write is async-signal-safe, and the text is valid for its length.
+    let mut child = unsafe { Child::forked(|| i32::from(libc::write(number, b"more".as_ptr().cast(), 4) != 4)) };
+    queue.nothing();
+    assert_eq!(child.reap().code(), Some(0));
     queue.sees(&[want_vnode(&file, VnodeEvents::WRITE | VnodeEvents::EXTEND)]);
 }
 
 #[test]
 fn the_knotes_own_doings_are_no_events() {
+    let _serial = serial();
     let dir = TempDir::new();
     let file = dir.file("f", 1);
     #[cfg(has_open_close)]

@@ -1,10 +1,10 @@
 //! Many registrations on one queue.
 
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use kq::{Change, EventBuffer, Kqueue};
-use kq_tests::{pipe, put, serial, LIMIT};
+use kq_tests::descriptor::many_pipes;
+use kq_tests::{put, serial, LIMIT};
 
 /// How many user events there are: OpenBSD allows a process 1,024 of them and of timers.
 const USER_EVENTS: usize = if cfg!(openbsd) { 400 } else { 10_000 };
@@ -58,21 +58,13 @@ fn many_timers() {
     queue.apply(&late).unwrap();
 }
 
-/// As many pipes as the limit of descriptors leaves room for, up to a thousand; fewer where a kernel of little memory has
-/// not enough of it for so many pipes' buffers.
-fn many_pipes() -> Vec<(OwnedFd, OwnedFd)> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the struct is valid for the call's write.
-    kq_tests::descriptor::checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) });
-    let room = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX).saturating_sub(100) / 2;
-    let most = if cfg!(linux) { 1_000 } else { 400 };
-    (0..room.clamp(50, most)).map(|_| pipe()).collect()
-}
+/// How many pipes there are, if the system gives so many.
+const PIPES: usize = if cfg!(linux) { 1_000 } else { 400 };
 
 #[test]
 fn many_pipes_that_are_all_ready() {
     let _serial = serial();
-    let pipes = many_pipes();
+    let pipes = many_pipes(PIPES);
     let queue = Kqueue::new().unwrap();
     for (number, (reader, writer)) in pipes.iter().enumerate() {
         put(writer, 1);
@@ -84,7 +76,7 @@ fn many_pipes_that_are_all_ready() {
 #[test]
 fn one_of_many_pipes() {
     let _serial = serial();
-    let pipes = many_pipes();
+    let pipes = many_pipes(PIPES);
     let queue = Kqueue::new().unwrap();
     let changes: Vec<Change> =
         pipes.iter().enumerate().map(|(number, (reader, _))| Change::read(reader).oneshot().udata(number)).collect();
@@ -95,7 +87,7 @@ fn one_of_many_pipes() {
     }
     // All closed at once, and their numbers used again.
     drop(pipes);
-    let pipes = many_pipes();
+    let pipes = many_pipes(PIPES);
     for (number, (reader, writer)) in pipes.iter().enumerate() {
         queue.apply(&[Change::read(reader).oneshot().udata(number)]).unwrap();
         put(writer, 1);

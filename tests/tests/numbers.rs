@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::thread::JoinHandleExt;
 use std::ptr;
+use std::sync::mpsc;
 use std::thread;
 
 use kq::{Change, EventBuffer, Kqueue};
@@ -126,12 +127,15 @@ fn a_waiter_of_a_closed_queue_was_interrupted_and_took_the_next_ones_event() {
     watching.set(Change::signal(libc::SIGWINCH));
     let (reader, writer) = pipe();
     let number = Kqueue::new().unwrap().into_raw_fd();
+    let (starting, start) = mpsc::channel();
     let waiter = thread::spawn(move || {
+        starting.send(()).unwrap();
         let mut event = MaybeUninit::<kq_sys::kevent>::zeroed();
         let time = kq_sys::timespec { tv_sec: 2, tv_nsec: 0 };
         // SAFETY: no changes, room for one event, and a time that lives across the call.
         unsafe { kq_sys::kevent(number, ptr::null(), 0, event.as_mut_ptr(), 1, &time) }
     });
+    start.recv().unwrap();
     thread::sleep(QUIET);
     // SAFETY: the number is this test's own.
     checked(unsafe { kq_sys::close(number) });

@@ -17,7 +17,8 @@ fn the_list_of_changes_grows_in_the_loop() {
     let mut events = EventBuffer::with_capacity(4);
     let mut changes = vec![Change::timer(1, Duration::from_millis(1)).oneshot()];
     let mut order = Vec::new();
-    while order.len() < 10 {
+    // A processor that stands still holds up its own timers only, and so one of the two chains.
+    while order.len() < 10 || !order.contains(&6) {
         let ready = queue.apply_and_wait(&changes, &mut events, Some(LIMIT)).unwrap();
         assert!(!ready.is_empty(), "after {order:?}");
         changes.clear();
@@ -33,7 +34,7 @@ fn the_list_of_changes_grows_in_the_loop() {
         }
     }
     assert_eq!(order[0], 1);
-    assert!(order.contains(&2) && order.contains(&3) && order.contains(&6), "{order:?}");
+    assert!(order.contains(&2) && order.contains(&3), "{order:?}");
 }
 
 /// One struct owns the queue, the buffer and the handlers; a handler gets all of it.

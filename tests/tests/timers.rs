@@ -253,14 +253,17 @@ fn the_longest_times_are_clamped_and_do_not_fire() {
 #[test]
 fn the_highest_count_in_the_kernels_words() {
     let queue = TestQueue::new();
-    let outcome = queue.apply(raw(7, i64::MAX).udata(1));
+    let highest = raw(7, i64::MAX).udata(1);
+    // The sum with the uptime overflows there: it is due at once, again and again if it were periodic, which keeps the
+    // processor busy that would have to delete it.
+    let highest = if cfg!(freebsd) { highest.oneshot() } else { highest };
+    let outcome = queue.apply(highest);
     if cfg!(netbsd) {
         assert_eq!(outcome, Err(libc::EINVAL));
     } else if cfg!(apple) {
         assert_eq!(outcome, Err(libc::ERANGE));
     } else {
         assert_eq!(outcome, Ok(()));
-        // FreeBSD 12 fires it at once, so that it may have to be deleted while it fires.
         queue.set(raw(7, 0).delete());
     }
 }

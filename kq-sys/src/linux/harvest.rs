@@ -87,11 +87,11 @@ impl State {
     pub(super) fn harvest_inner(&mut self, room: usize, harvest: u32, list: &mut EventList) -> bool {
         let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return false };
         let Ok(mut entries) = list.fetch_some(inner, room, Wait::NO) else { return false };
-        let has_more = entries.len() == room && entries.len() < self.inner_entries;
+        let count = entries.len();
         while let Some((readiness, key)) = list.take(&mut entries) {
             self.take(Set::Inner, key, readiness, harvest, list);
         }
-        has_more
+        count == room && count < self.inner_entries
     }
 
     /// Makes the event of one entry, if there is one.

@@ -269,6 +269,10 @@ impl Queue {
                 return answer(triggered.map(|()| 0));
             }
         }
+        if events.is_null() && nevents > 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { self.kevent_to_nowhere(changes, nchanges, nevents, timeout) };
+        }
         // SAFETY: the caller's promise.
         unsafe { self.change_and_scan(changes, nchanges, events, nevents, timeout) }
     }
@@ -284,10 +288,6 @@ impl Queue {
         nevents: usize,
         timeout: *const timespec,
     ) -> c_int {
-        if events.is_null() && nevents > 0 {
-            // SAFETY: the caller's promise.
-            return unsafe { self.change_to_nowhere(changes, nchanges, nevents, timeout) };
-        }
         // SAFETY: the caller's promise.
         let mut list = unsafe { EventList::new(events, nevents) };
         if nchanges > 0 {
@@ -312,9 +312,9 @@ impl Queue {
     /// that fail for it.
     ///
     /// # Safety
-    /// As of `kevent`.
+    /// As for `kevent`.
     #[cold]
-    unsafe fn change_to_nowhere(
+    unsafe fn kevent_to_nowhere(
         &self,
         changes: *const kevent,
         nchanges: usize,
@@ -328,15 +328,24 @@ impl Queue {
         }
         let room = nevents.min(nchanges.max(FETCHED_AT_ONCE));
         let mut lost: Vec<kevent> = Vec::with_capacity(room);
-        // SAFETY: the vector has room for so many; the rest is the caller's promise.
-        let count = unsafe { self.change_and_scan(changes, nchanges, lost.as_mut_ptr(), room, timeout) };
-        if count <= 0 {
-            return count;
+        // SAFETY: the vector has room for so many, and outlives the list.
+        let mut list = unsafe { EventList::new(lost.as_mut_ptr(), room) };
+        if nchanges > 0 {
+            // SAFETY: the caller's promise.
+            match unsafe { self.apply(changes, nchanges, &mut list) } {
+                Ok(Applied::NoRoomForReceipt) => return 0,
+                Ok(Applied::All) if list.length > 0 => return list.length as c_int,
+                Ok(Applied::All) => {}
+                Err(errno) => return fail(errno),
+            }
         }
-        // SAFETY: the first entry is filled.
-        match unsafe { lost.as_ptr().read() }.flags {
-            EV_ERROR => count,
-            _ => fail(libc::EFAULT),
+        // SAFETY: null or valid, by the caller's promise.
+        match wait_of(unsafe { timeout.as_ref() }) {
+            Ok(wait) => match self.scan(list, wait) {
+                1.. => fail(libc::EFAULT),
+                outcome => outcome,
+            },
+            Err(errno) => fail(errno),
         }
     }
 
@@ -651,11 +660,7 @@ impl State {
         match &knote.source {
             Source::Descriptor(_) => self.modify_descriptor(index, change)?,
             Source::Timer(_) => self.modify_timer(index, change)?,
-            Source::User { .. } => {
-                self.modify_user(index, change);
-                // The control bits are used up, as receipts show.
-                change.fflags &= NOTE_FFLAGSMASK;
-            }
+            Source::User { .. } => self.modify_user(index, change),
             Source::Process(_) => self.modify_process(index, change)?,
             Source::Vnode(_) => self.modify_vnode(index, change)?,
             Source::File(_) => self.modify_file(index, change)?,

@@ -25,7 +25,7 @@ impl Queue {
             return None;
         }
         knote.udata = change.udata;
-        state.modify_user(index, change);
+        state.modify_user(index, &mut { *change });
         let shown = state.show_ready();
         state.leave();
         Some(shown)
@@ -40,13 +40,16 @@ impl State {
         Ok(())
     }
 
+    /// Uses up the change's control bits, as receipts show.
     #[inline(always)]
-    pub(super) fn modify_user(&mut self, index: Index, change: &kevent) {
+    pub(super) fn modify_user(&mut self, index: Index, change: &mut kevent) {
         let knote = &mut self.knotes[index];
         let Source::User { triggered } = &mut knote.source else { return };
         *triggered |= change.fflags & NOTE_TRIGGER != 0;
-        let flags = change.fflags & NOTE_FFLAGSMASK;
-        match change.fflags & NOTE_FFCTRLMASK {
+        let control = change.fflags & NOTE_FFCTRLMASK;
+        change.fflags &= NOTE_FFLAGSMASK;
+        let flags = change.fflags;
+        match control {
             NOTE_FFAND => knote.asked_fflags &= flags,
             NOTE_FFOR => knote.asked_fflags |= flags,
             NOTE_FFCOPY => knote.asked_fflags = flags,
