@@ -227,3 +227,16 @@ fn enable_and_disable_in_one_change() {
         queue.nothing();
     }
 }
+
+#[test]
+fn what_came_to_nothing_took_the_room_of_an_event() {
+    let pairs = [pair(), pair(), pair()];
+    let mut queue = TestQueue::with_room_for(2);
+    for (n, (a, b)) in pairs.iter().enumerate() {
+        put(b, 1);
+        let read = Change::read(a).udata(n);
+        // The first has less than it waits for.
+        queue.set(if n == 0 { read.low_water(5) } else { read });
+    }
+    queue.sees(&[want_read(&pairs[1].0).data(1).udata(1), want_read(&pairs[2].0).data(1).udata(2)]);
+}

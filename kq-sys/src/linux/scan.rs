@@ -194,7 +194,31 @@ impl Queue {
 
     /// Makes events of entries; whether there are some then.
     #[inline(always)] // see `syscall`
-    fn harvest(&self, mut entries: Entries, list: &mut EventList, scan: &mut Scan) -> Result<bool> {
+    fn harvest(&self, entries: Entries, list: &mut EventList, scan: &mut Scan) -> Result<bool> {
+        let has_events = self.harvest_once(entries, list, scan)?;
+        if has_events && scan.was_full && list.room() > 0 {
+            self.fill(list, scan);
+        }
+        Ok(has_events)
+    }
+
+    /// Looks for what entries that came to nothing have hidden, and there is room for: it comes up first now.
+    #[cold]
+    fn fill(&self, list: &mut EventList, scan: &mut Scan) {
+        loop {
+            let length = list.length;
+            let Ok(entries) = list.fetch(self.epoll, Wait::NO) else { return };
+            if entries.len() == 0 || self.harvest_once(entries, list, scan).is_err() {
+                return;
+            }
+            if list.length == length || !scan.was_full || list.room() == 0 {
+                return;
+            }
+        }
+    }
+
+    #[inline(always)] // see `syscall`
+    fn harvest_once(&self, mut entries: Entries, list: &mut EventList, scan: &mut Scan) -> Result<bool> {
         scan.was_full = entries.len() == list.room();
         // Who only looks, looks often; and who was only woken has no descriptor's event to make.
         let is_woken = entries.len() == 1 && list.peek(&entries).is_some_and(|(_, key)| key == TOKEN);
@@ -210,6 +234,7 @@ impl Queue {
             if entries.len() == 0 {
                 if state.has_rest(inner) && state.harvest_rest(inner, harvest, list) {
                     self.turn.store(turn::INNER, Ordering::Relaxed);
+                    scan.was_full = true;
                 }
                 break;
             }
