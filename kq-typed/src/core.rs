@@ -141,27 +141,21 @@ impl<V: Clone> Core<V> {
     pub(crate) fn modify(&self, key: Key, change: Change) -> io::Result<()> {
         check::registration(&change)?;
         let index = self.lock_open()?;
-        let old = {
-            let mut slots = self.slots.lock();
-            let registered = slots.get_mut(key).ok_or(error(libc::ENOENT))?;
-            if place_of(&change) != place_of(&registered.change) {
-                return Err(error(libc::EINVAL));
-            }
-            if registered.knote != Knote::There {
-                return Err(error(libc::ENOENT));
-            }
-            registered.added_again = true;
-            registered.change
-        };
+        let old = self.knote(key)?;
+        if place_of(&change) != place_of(&old) {
+            return Err(error(libc::EINVAL));
+        }
         let change = change.udata(old.get_udata());
         if takes_a_new_knote(&old, &change) {
-            apply(&index, &[old.delete()])?;
-            if let Err(error) = apply(&index, &[change]) {
-                self.put_back(&index, key, &old);
-                return Err(error);
-            }
+            self.add_anew(&index, key, &old, &change)?;
+        } else if is_stored_by_actions(&change) {
+            // Changes the knote that is there, and adds none where it has gone with its descriptor.
+            apply(&index, &[switched(&change)])?;
         } else {
-            // The old knote first, so that nothing is added where it has gone with its descriptor.
+            if let Some(registered) = self.slots.lock().get_mut(key) {
+                registered.added_again = true;
+            }
+            // The old knote first, for the same reason.
             apply(&index, &[question(&old), added_again(&change)])?;
         }
         self.store(key, change);
@@ -394,6 +388,24 @@ impl<V: Clone> Core<V> {
         ended
     }
 
+    /// Deletes a registration's knote and adds what takes its place; if the kernel does not like that, the old one again.
+    fn add_anew(&self, index: &Index, key: Key, old: &Change, new: &Change) -> io::Result<()> {
+        // A timer is deleted and added in one call: ENOENT can only say then that it was not there to be deleted.
+        if old.filter() == Filter::TIMER {
+            return apply(index, &[old.delete(), *new]).or_else(|error| {
+                if !says_gone(&error) {
+                    self.put_back(index, key, old);
+                }
+                Err(error)
+            });
+        }
+        apply(index, &[old.delete()])?;
+        apply(index, &[*new]).or_else(|error| {
+            self.put_back(index, key, old);
+            Err(error)
+        })
+    }
+
     /// Puts the knote of `new` where that of a registration is; if the kernel does not like it, puts that back.
     fn exchange(&self, index: &Index, holder: Key, new: &Change) -> io::Result<()> {
         let old = self.slots.lock().get(holder).map(|it| it.change);
@@ -427,6 +439,21 @@ fn apply(index: &Index, changes: &[Change]) -> io::Result<()> {
 /// The change without action, which fails if the knote is not there, and otherwise stores what is stored.
 fn question(stored: &Change) -> Change {
     stored.set_flags(Flags::empty())
+}
+
+/// The change as an action, for a knote that is there already, which is enabled or disabled by it.
+fn switched(change: &Change) -> Change {
+    match change.flags().contains(Flags::DISABLE) {
+        // With both the kernel is to say what it makes of that.
+        true => change.disable().add_flags(change.flags() & Flags::ENABLE),
+        false => change.enable(),
+    }
+}
+
+/// Whether a change that only enables or disables has notes and data stored, too: so do the kernels for descriptors, but
+/// for OpenBSD's.
+fn is_stored_by_actions(change: &Change) -> bool {
+    cfg!(not(openbsd)) && check::takes_descriptor(change.filter())
 }
 
 /// Whether a change failed because its knote is not there, or its descriptor.
