@@ -5,6 +5,7 @@
 //! never across a call. Where both are needed the index comes first. Neither is held while waiting, and no code of the
 //! caller's runs under either: a value that leaves a slot is handed out, to be dropped when the locks are released.
 
+use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -97,10 +98,18 @@ impl<V: Clone> Core<V> {
             Collision::Renumber => with_ident(&change, index.free_timer()),
             _ => change,
         };
-        let place = place_of(&change);
-        let holder = index.knotes.get(&place).copied();
+        let Index { queue: Some(queue), knotes, .. } = &mut *index else {
+            *leaving = Some(value);
+            return Err(error(libc::EBADF));
+        };
+        // Makes room first, so that nothing can fail once the kernel has agreed.
+        let place = knotes.entry(place_of(&change));
+        let holder = match &place {
+            Entry::Occupied(place) => Some(*place.get()),
+            Entry::Vacant(_) => None,
+        };
         if let (Some(holder), Collision::Refuse | Collision::Renumber) = (holder, collision) {
-            let refusal = match self.has_knote(&index, holder) {
+            let refusal = match self.has_knote(queue, holder) {
                 Ok(false) => None,
                 Ok(true) => Some(error(libc::EEXIST)),
                 Err(error) => Some(error),
@@ -110,8 +119,6 @@ impl<V: Clone> Core<V> {
                 return Err(refusal);
             }
         }
-        // Room first, so that nothing can fail once the kernel has agreed.
-        index.knotes.reserve(1);
         let inserted = self.slots.lock().insert(value, change, detached, &self.flights);
         let (key, change) = match inserted {
             Ok(inserted) => inserted,
@@ -121,14 +128,17 @@ impl<V: Clone> Core<V> {
             }
         };
         let added = match (holder, collision) {
-            (Some(holder), Collision::Replace) => self.exchange(&index, holder, &change),
-            _ => apply(&index, &[change]),
+            (Some(holder), Collision::Replace) => self.exchange(queue, holder, &change),
+            _ => apply(queue, &[change]),
         };
         if let Err(error) = added {
             *leaving = self.release(key, Ending::Deregistered);
             return Err(error);
         }
-        index.knotes.insert(place, key);
+        match place {
+            Entry::Occupied(mut place) => drop(place.insert(key)),
+            Entry::Vacant(place) => drop(place.insert(key)),
+        }
         match (holder, collision) {
             (Some(holder), Collision::Replace) => *leaving = self.release(holder, Ending::Deregistered),
             (Some(holder), _) => self.pass_on(holder),
@@ -147,16 +157,16 @@ impl<V: Clone> Core<V> {
         }
         let change = change.udata(old.get_udata());
         if takes_a_new_knote(&old, &change) {
-            self.add_anew(&index, key, &old, &change)?;
+            self.add_anew(index.queue()?, key, &old, &change)?;
         } else if is_stored_by_actions(&change) {
             // Changes the knote that is there, and adds none where it has gone with its descriptor.
-            apply(&index, &[switched(&change)])?;
+            apply(index.queue()?, &[switched(&change)])?;
         } else {
             if let Some(registered) = self.slots.lock().get_mut(key) {
                 registered.added_again = true;
             }
             // The old knote first, for the same reason.
-            apply(&index, &[question(&old), added_again(&change)])?;
+            apply(index.queue()?, &[question(&old), added_again(&change)])?;
         }
         self.store(key, change);
         Ok(())
@@ -171,7 +181,7 @@ impl<V: Clone> Core<V> {
             true => (stored.enable(), flags.difference(Flags::DISABLE)),
             false => (stored.disable(), flags.union(Flags::DISABLE)),
         };
-        apply(&index, &[action])?;
+        apply(index.queue()?, &[action])?;
         self.store(key, stored.set_flags(flags));
         Ok(())
     }
@@ -184,7 +194,7 @@ impl<V: Clone> Core<V> {
         if stored.filter() != Filter::USER {
             return Err(error(libc::EINVAL));
         }
-        apply(&index, &[stored.trigger()])
+        apply(index.queue()?, &[stored.trigger()])
     }
 
     /// Ends a registration: deletes its knote, frees its slot, and gives the value.
@@ -202,13 +212,17 @@ impl<V: Clone> Core<V> {
         }
         drop(slots);
         let (change, knote, added_again) = found?;
-        let place = place_of(&change);
-        if index.holds(place, key) {
-            if knote == Knote::There || added_again {
-                // ENOENT and EBADF say that the knote went with its descriptor.
-                let _ = apply(&index, &[change.delete()]);
+        let Index { queue: Some(queue), knotes, .. } = &mut *index else {
+            return self.release(key, ending);
+        };
+        if let Entry::Occupied(place) = knotes.entry(place_of(&change)) {
+            if *place.get() == key {
+                if knote == Knote::There || added_again {
+                    // ENOENT and EBADF say that the knote went with its descriptor.
+                    let _ = apply(queue, &[change.delete()]);
+                }
+                place.remove();
             }
-            index.knotes.remove(&place);
         }
         self.release(key, ending)
     }
@@ -318,15 +332,15 @@ impl<V: Clone> Core<V> {
     }
 
     /// Asks the kernel whether a registration's knote is still there, for nobody reports a close.
-    fn has_knote(&self, index: &Index, holder: Key) -> io::Result<bool> {
+    fn has_knote(&self, queue: &kq::Kqueue, holder: Key) -> io::Result<bool> {
         let Ok(stored) = self.knote(holder) else {
-            self.delete_added_again(index, holder);
+            self.delete_added_again(queue, holder);
             return Ok(false);
         };
         if !check::can_vanish(stored.filter()) {
             return Ok(true);
         }
-        match apply(index, &[question(&stored)]) {
+        match apply(queue, &[question(&stored)]) {
             Ok(()) => Ok(true),
             Err(error) if says_gone(&error) => Ok(false),
             Err(error) => Err(error),
@@ -334,7 +348,7 @@ impl<V: Clone> Core<V> {
     }
 
     /// Deletes the knote that a registration was given again, in ignorance of its last event.
-    fn delete_added_again(&self, index: &Index, key: Key) {
+    fn delete_added_again(&self, queue: &kq::Kqueue, key: Key) {
         let mut slots = self.slots.lock();
         let added_again = slots.get_mut(key).filter(|it| it.added_again).map(|it| {
             it.added_again = false;
@@ -342,7 +356,7 @@ impl<V: Clone> Core<V> {
         });
         drop(slots);
         if let Some(change) = added_again {
-            let _ = apply(index, &[change.delete()]);
+            let _ = apply(queue, &[change.delete()]);
         }
     }
 
@@ -389,41 +403,38 @@ impl<V: Clone> Core<V> {
     }
 
     /// Deletes a registration's knote and adds what takes its place; if the kernel does not like that, the old one again.
-    fn add_anew(&self, index: &Index, key: Key, old: &Change, new: &Change) -> io::Result<()> {
+    fn add_anew(&self, queue: &kq::Kqueue, key: Key, old: &Change, new: &Change) -> io::Result<()> {
         // A timer is deleted and added in one call: ENOENT can only say then that it was not there to be deleted.
         if old.filter() == Filter::TIMER {
-            return apply(index, &[old.delete(), *new]).or_else(|error| {
-                if !says_gone(&error) {
-                    self.put_back(index, key, old);
+            let changed = apply(queue, &[old.delete(), *new]);
+            return changed.inspect_err(|error| {
+                if !says_gone(error) {
+                    self.put_back(queue, key, old);
                 }
-                Err(error)
             });
         }
-        apply(index, &[old.delete()])?;
-        apply(index, &[*new]).or_else(|error| {
-            self.put_back(index, key, old);
-            Err(error)
-        })
+        apply(queue, &[old.delete()])?;
+        apply(queue, &[*new]).inspect_err(|_| self.put_back(queue, key, old))
     }
 
     /// Puts the knote of `new` where that of a registration is; if the kernel does not like it, puts that back.
-    fn exchange(&self, index: &Index, holder: Key, new: &Change) -> io::Result<()> {
+    fn exchange(&self, queue: &kq::Kqueue, holder: Key, new: &Change) -> io::Result<()> {
         let old = self.slots.lock().get(holder).map(|it| it.change);
         if old.is_some_and(|old| !takes_a_new_knote(&old, new)) {
             // The knote goes on under the new udata, with what is pending of it.
-            return apply(index, &[added_again(new)]);
+            return apply(queue, &[added_again(new)]);
         }
-        let deleted = old.filter(|old| apply(index, &[old.delete()]).is_ok());
-        let added = apply(index, &[*new]);
+        let deleted = old.filter(|old| apply(queue, &[old.delete()]).is_ok());
+        let added = apply(queue, &[*new]);
         if let (Err(_), Some(old)) = (&added, deleted) {
-            self.put_back(index, holder, &old);
+            self.put_back(queue, holder, &old);
         }
         added
     }
 
     /// Adds a knote again that was deleted for another, which was refused.
-    fn put_back(&self, index: &Index, key: Key, old: &Change) {
-        if apply(index, &[*old]).is_err() {
+    fn put_back(&self, queue: &kq::Kqueue, key: Key, old: &Change) {
+        if apply(queue, &[*old]).is_err() {
             if let Some(registered) = self.slots.lock().get_mut(key) {
                 registered.knote = Knote::Gone;
             }
@@ -431,8 +442,7 @@ impl<V: Clone> Core<V> {
     }
 }
 
-fn apply(index: &Index, changes: &[Change]) -> io::Result<()> {
-    let queue = index.queue.as_ref().ok_or(error(libc::EBADF))?;
+fn apply(queue: &kq::Kqueue, changes: &[Change]) -> io::Result<()> {
     Ok(queue.apply(changes)?)
 }
 

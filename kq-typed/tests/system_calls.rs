@@ -30,7 +30,7 @@ fn typed(change: fn(&UnixStream) -> Change) -> Typed {
 }
 
 fn reading() -> Typed {
-    typed(|socket| Change::read(socket))
+    typed(Change::read)
 }
 
 struct Dynamic {
