@@ -316,9 +316,7 @@ impl<V: Clone> Core<V> {
     }
 
     fn store(&self, key: Key, change: Change) {
-        if let Some(registered) = self.slots.lock().get_mut(key) {
-            registered.change = change;
-        }
+        self.slots.lock().store(key, change);
     }
 
     /// Frees a slot and gives its value.
