@@ -208,7 +208,7 @@ impl<V: Clone> Core<V> {
         let found = slots.get(key).map(|it| (it.change, it.knote, it.added_again));
         if found.is_none() && ending == Ending::Deregistered {
             // Its last event has ended it, and an earlier one may lie in a batch still.
-            self.deregistrations.fetch_add(1, Ordering::Release);
+            self.count_deregistration(&slots);
         }
         drop(slots);
         let (change, knote, added_again) = found?;
@@ -270,7 +270,7 @@ impl<V: Clone> Core<V> {
         };
         index.queue = None;
         index.knotes.clear();
-        self.deregistrations.fetch_add(1, Ordering::Release);
+        self.count_deregistration(&slots);
         slots.clear()
     }
 
@@ -324,9 +324,15 @@ impl<V: Clone> Core<V> {
         let mut slots = self.slots.lock();
         let Registered { value, .. } = slots.remove(key)?;
         if ending == Ending::Deregistered {
-            self.deregistrations.fetch_add(1, Ordering::Release);
+            self.count_deregistration(&slots);
         }
         Some(value)
+    }
+
+    /// With the slots locked: nobody else is counting.
+    fn count_deregistration(&self, _slots: &Slots<V>) {
+        let count = self.deregistrations.load(Ordering::Relaxed);
+        self.deregistrations.store(count.wrapping_add(1), Ordering::Release);
     }
 
     /// Asks the kernel whether a registration's knote is still there, for nobody reports a close.
@@ -394,7 +400,7 @@ impl<V: Clone> Core<V> {
         let mut slots = self.slots.lock();
         let ended = slots.next_orphan(&self.flights);
         if ended.is_some() {
-            self.deregistrations.fetch_add(1, Ordering::Release);
+            self.count_deregistration(&slots);
         }
         self.has_orphans.store(slots.has_orphans(), Ordering::SeqCst);
         ended
