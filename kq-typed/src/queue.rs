@@ -53,7 +53,7 @@ use crate::waker::Waker;
 /// let mut ready = queue.events(64);
 /// for event in queue.wait(&mut ready, None)? {
 ///     let mut conn = event.udata().lock();
-///     if let EventKind::Read { available: Some(bytes), .. } = event.event().kind() {
+///     if let EventKind::Read { available: Some(bytes), .. } = event.kind() {
 ///         let mut buffer = vec![0; bytes as usize];
 ///         conn.socket.read_exact(&mut buffer)?;
 ///         conn.received.extend(buffer);

@@ -148,6 +148,11 @@ impl<T> Ready<'_, T> {
         self.event
     }
 
+    /// What happened, decoded by filter: [`kq::Event::kind`].
+    pub fn kind(&self) -> kq::EventKind {
+        self.event.kind()
+    }
+
     /// The registration's key. It names nothing any more if this was the registration's last event (a one-shot's, a
     /// process's exit).
     pub fn id(&self) -> Key {

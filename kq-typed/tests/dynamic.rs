@@ -254,7 +254,7 @@ fn the_end_of_a_connection() {
     let event = events.iter().next().unwrap();
     assert!(event.flags().contains(EventFlags::EOF));
     assert!(!event.flags().contains(ADD));
-    assert!(matches!(event.raw().kind(), EventKind::Read { eof: true, .. }));
+    assert!(matches!(event.kind(), EventKind::Read { eof: true, .. }));
 }
 
 #[test]
