@@ -143,6 +143,14 @@ impl<'a, E: Delivered> Turns<'a, E> {
     /// Drops the events that are left. Registrations that had their last one among them are over.
     #[inline]
     pub(crate) fn discard(&mut self) {
+        // Mostly all had their turn.
+        if !self.entries.is_empty() {
+            self.discard_rest();
+        }
+    }
+
+    #[inline(never)]
+    fn discard_rest(&mut self) {
         for (entry, head) in self.entries.iter().zip(self.heads) {
             if entry.is_last(head) {
                 self.core.end(entry.key(head), Ending::Delivered);
