@@ -235,6 +235,10 @@ impl<V: Clone> Core<V> {
                 break;
             }
             if is_last(event) {
+                // A second last event is of a knote that was added again in ignorance of the first.
+                if registered.knote == Knote::Fired {
+                    continue;
+                }
                 registered.knote = Knote::Fired;
             }
             // `once_with` has an entry made where it is to be: a copy of what was written piece by piece stalls.

@@ -134,6 +134,30 @@ fn a_one_shot_that_is_added_again_while_its_event_is_under_way() {
     assert!(queue.get(registration.id()).is_none());
 }
 
+/// The knote that was added again fires too, before the first event has had its turn.
+#[test]
+fn a_one_shot_that_was_added_again_and_fired_was_handed_out_twice() {
+    let queue: Queue<usize> = Queue::new().unwrap();
+    let once = Change::user(1).oneshot();
+    let registration = queue.register(once, 1).unwrap();
+    registration.trigger().unwrap();
+    let first = receive(&queue);
+    assert_eq!(registration.modify(once).unwrap_err().raw_os_error(), Some(libc::ENOENT));
+    let stored = queue.handle.core.stored(registration.id()).unwrap();
+    queue.handle.queue.apply(&[stored, stored.trigger()]).unwrap();
+    let second = receive(&queue);
+
+    // Two threads have looked up their events, and go through them then.
+    let (mut one, mut other) = (queue.events(1), queue.events(1));
+    let core = &queue.handle.core;
+    core.look_up(&[first], &mut one.buffer.pending);
+    core.look_up(&[second], &mut other.buffer.pending);
+    let batches = [(first, &mut one), (second, &mut other)]
+        .map(|(event, ready)| Batch { events: &[event], turns: ready.buffer.pending.turns(core) }.count());
+    assert_eq!(batches, [1, 0]);
+    assert!(queue.get(registration.id()).is_none());
+}
+
 /// A one-shot READ registration of a socket with data, given to the queue, whose event a thread has received and not
 /// looked up yet.
 fn one_shot_in_hand(queue: &Queue<usize>, value: usize) -> (Key, kq::Event, [UnixStream; 2]) {
