@@ -406,19 +406,15 @@ impl<V: Clone> Core<V> {
         ended
     }
 
-    /// Deletes a registration's knote and adds what takes its place; if the kernel does not like that, the old one again.
+    /// Deletes a registration's knote and adds what takes its place, in one call; if the kernel does not like that, the old
+    /// one again.
     fn add_anew(&self, queue: &kq::Kqueue, key: Key, old: &Change, new: &Change) -> io::Result<()> {
-        // A timer is deleted and added in one call: ENOENT can only say then that it was not there to be deleted.
-        if old.filter() == Filter::TIMER {
-            let changed = apply(queue, &[old.delete(), *new]);
-            return changed.inspect_err(|error| {
-                if !says_gone(error) {
-                    self.put_back(queue, key, old);
-                }
-            });
-        }
-        apply(queue, &[old.delete()])?;
-        apply(queue, &[*new]).inspect_err(|_| self.put_back(queue, key, old))
+        apply(queue, &[old.delete(), *new]).inspect_err(|error| {
+            // With these errors there was no knote to be deleted, or there is nothing to add one for.
+            if !says_gone(error) {
+                self.put_back(queue, key, old);
+            }
+        })
     }
 
     /// Puts the knote of `new` where that of a registration is; if the kernel does not like it, puts that back.
