@@ -32,6 +32,8 @@ pub(crate) struct Pending<E: Delivered> {
     pub(crate) heads: Vec<E::Head>,
     /// The queue's count of deregistrations when the batch was looked up.
     seen: usize,
+    /// The queue's waker ended the wait, or would have.
+    pub(crate) woken: bool,
 }
 
 /// An event with the value of its registration, as one of the doors keeps it.
@@ -66,7 +68,7 @@ impl<E: Delivered> Buffer<E> {
         let raw = EventBuffer::with_capacity(capacity);
         let entries = Vec::with_capacity(raw.capacity());
         let heads = Vec::with_capacity(raw.capacity());
-        Buffer { raw, pending: Pending { entries, heads, seen: 0 }, core: None }
+        Buffer { raw, pending: Pending { entries, heads, seen: 0, woken: false }, core: None }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -84,6 +86,7 @@ impl<E: Delivered> Buffer<E> {
     /// Empties it, to be filled by a queue.
     fn start(&mut self, core: &Arc<Core<E::Value>>) {
         self.clear();
+        self.pending.woken = false;
         if !self.core.as_ref().is_some_and(|last| Arc::ptr_eq(last, core)) {
             self.core = Some(Arc::clone(core));
         }
@@ -214,20 +217,19 @@ impl<V: Clone> Core<V> {
         if events.is_empty() {
             return Ok(Received::Nothing);
         }
-        let woken = self.look_up(events, &mut buffer.pending);
-        match buffer.pending.entries.is_empty() && !woken {
+        self.look_up(events, &mut buffer.pending);
+        match buffer.pending.entries.is_empty() && !buffer.pending.woken {
             true => Ok(Received::Strangers),
             false => Ok(Received::Something),
         }
     }
 
-    /// Finds the registrations of the kernel's events, and says whether the waker's was among them.
-    pub(crate) fn look_up<E: Delivered<Value = V>>(&self, events: &[kq::Event], pending: &mut Pending<E>) -> bool {
-        let mut woken = false;
+    /// Finds the registrations of the kernel's events, and the waker's among them.
+    pub(crate) fn look_up<E: Delivered<Value = V>>(&self, events: &[kq::Event], pending: &mut Pending<E>) {
         let mut slots = self.slots.lock();
         for (index, event) in events.iter().enumerate().rev() {
             let Some((key, registered)) = slots.of_event(event) else {
-                woken |= event.udata() == WAKER_UDATA;
+                pending.woken |= event.udata() == WAKER_UDATA;
                 continue;
             };
             // There is room for as many as the kernel wrote; nothing is ever allocated under the lock.
@@ -246,7 +248,6 @@ impl<V: Clone> Core<V> {
             pending.heads.extend(once_with(|| E::head(event, index, key)));
         }
         pending.seen = self.deregistrations.load(Ordering::Acquire);
-        woken
     }
 }
 

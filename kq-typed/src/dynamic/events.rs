@@ -70,6 +70,11 @@ impl Events {
         self.len() == 0
     }
 
+    /// Whether a [`Waker`](crate::Waker) woke, with or without events besides; `false` if the time was up.
+    pub fn is_woken(&self) -> bool {
+        self.buffer.as_ref().is_some_and(|buffer| buffer.pending.woken)
+    }
+
     /// The most events that one wait gives.
     pub fn capacity(&self) -> usize {
         self.buffer.as_ref().map_or(0, |buffer| buffer.capacity())

@@ -81,7 +81,7 @@ fn values(queue: &Queue<usize>, event: kq::Event) -> Vec<usize> {
     let mut ready = queue.events(1);
     let pending = &mut ready.buffer.pending;
     queue.handle.core.look_up(&[event], pending);
-    let batch = Batch { events: &[event], turns: pending.turns(&queue.handle.core) };
+    let batch = Batch { events: &[event], turns: pending.turns(&queue.handle.core), woken: false };
     batch.map(|event| *event.udata().lock()).collect()
 }
 
@@ -152,8 +152,9 @@ fn a_one_shot_that_was_added_again_and_fired_was_handed_out_twice() {
     let core = &queue.handle.core;
     core.look_up(&[first], &mut one.buffer.pending);
     core.look_up(&[second], &mut other.buffer.pending);
-    let batches = [(first, &mut one), (second, &mut other)]
-        .map(|(event, ready)| Batch { events: &[event], turns: ready.buffer.pending.turns(core) }.count());
+    let batches = [(first, &mut one), (second, &mut other)].map(|(event, ready)| {
+        Batch { events: &[event], turns: ready.buffer.pending.turns(core), woken: false }.count()
+    });
     assert_eq!(batches, [1, 0]);
     assert!(queue.get(registration.id()).is_none());
 }
