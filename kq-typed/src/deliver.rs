@@ -2,6 +2,7 @@
 
 use std::io;
 use std::iter::once_with;
+use std::mem;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -226,28 +227,27 @@ impl<V: Clone> Core<V> {
 
     /// Finds the registrations of the kernel's events, and the waker's among them.
     pub(crate) fn look_up<E: Delivered<Value = V>>(&self, events: &[kq::Event], pending: &mut Pending<E>) {
+        let mut woken = false;
         let mut slots = self.slots.lock();
         for (index, event) in events.iter().enumerate().rev() {
             let Some((key, registered)) = slots.of_event(event) else {
-                pending.woken |= event.udata() == WAKER_UDATA;
+                woken |= event.udata() == WAKER_UDATA;
                 continue;
             };
             // There is room for as many as the kernel wrote; nothing is ever allocated under the lock.
             if pending.entries.len() == pending.entries.capacity() {
                 break;
             }
-            if is_last(event) {
-                // A second last event is of a knote that was added again in ignorance of the first.
-                if registered.knote == Knote::Fired {
-                    continue;
-                }
-                registered.knote = Knote::Fired;
+            // A second last event is of a knote that was added again in ignorance of the first.
+            if is_last(event) && mem::replace(&mut registered.knote, Knote::Fired) == Knote::Fired {
+                continue;
             }
             // `once_with` has an entry made where it is to be: a copy of what was written piece by piece stalls.
             pending.entries.extend(once_with(|| E::new(event, key, registered.value.clone())));
             pending.heads.extend(once_with(|| E::head(event, index, key)));
         }
         pending.seen = self.deregistrations.load(Ordering::Acquire);
+        pending.woken |= woken;
     }
 }
 
