@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
         if event.filter() == EventFilter::Proc && event.flags().contains(EventFlags::PROC_EXIT) {
             let text = event.udata::<&str>().copied().unwrap_or("no text");
             // The kernel's event has the status, too.
-            if let EventKind::Process { status: Some(status), .. } = event.raw().kind() {
+            if let EventKind::Process { status: Some(status), .. } = event.kind() {
                 println!("process {}: {text}, {status}", event.ident());
             }
         }

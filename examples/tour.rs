@@ -209,7 +209,7 @@ impl Printer {
     }
 
     fn event(&self, event: &Event) {
-        let (which, data) = match event.raw().kind() {
+        let (which, data) = match event.kind() {
             EventKind::Read { available, eof, .. } => {
                 let which = match event.udata::<&str>() {
                     Some(_) => format!("listener {}", event.ident()),

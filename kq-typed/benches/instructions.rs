@@ -19,7 +19,7 @@ fn main() {}
 
 #[cfg(has_user)]
 mod calls {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::hint::black_box;
     use std::io::Write;
     use std::os::fd::{AsRawFd, OwnedFd};
@@ -79,6 +79,7 @@ mod calls {
         }
         user_events();
         timers();
+        registrations(&sockets[0].0);
         dispatch(&sockets[..64]);
     }
 
@@ -195,6 +196,26 @@ mod calls {
         let mut timer = entry(id, EVFILT_TIMER, flags);
         timer.data = HOUR.as_millis() as _;
         timer
+    }
+
+    /// A registration with a value, modified and ended, at either door.
+    fn registrations(fd: &OwnedFd) {
+        let queue: Queue<usize> = Queue::new().unwrap();
+        let kept = RefCell::new(None);
+        count(&mut [
+            ("register 1 Queue<T>", &mut || *kept.borrow_mut() = Some(queue.register(Change::read(fd), 1).unwrap())),
+            ("modify 1 Queue<T>", &mut || kept.borrow().as_ref().unwrap().modify(Change::read(fd)).unwrap()),
+            ("deregister 1 Queue<T>", &mut || drop(kept.borrow_mut().take())),
+        ]);
+
+        let queue = Kqueue::new().unwrap();
+        let key = Cell::new(None);
+        let register = || queue.register(fd, EventFilter::Read, EventFlags::ADD, Some(1_usize)).unwrap();
+        count(&mut [
+            ("register 1 Kqueue", &mut || key.set(Some(register()))),
+            ("modify 1 Kqueue", &mut || queue.modify(key.get().unwrap(), EventFlags::ADD).unwrap()),
+            ("deregister 1 Kqueue", &mut || queue.deregister(key.get().unwrap()).unwrap()),
+        ]);
     }
 
     /// Events on their way to the values behind them, in each layer.

@@ -50,7 +50,7 @@ const UDATA_FLAGS: Flags = {
 };
 
 /// Whether the ident is a descriptor's number.
-fn takes_descriptor(filter: Filter) -> bool {
+pub(crate) fn takes_descriptor(filter: Filter) -> bool {
     match filter {
         Filter::READ | Filter::WRITE | Filter::VNODE => true,
         #[cfg(has_empty)]

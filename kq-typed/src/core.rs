@@ -5,6 +5,7 @@
 //! never across a call. Where both are needed the index comes first. Neither is held while waiting, and no code of the
 //! caller's runs under either: a value that leaves a slot is handed out, to be dropped when the locks are released.
 
+use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -97,10 +98,18 @@ impl<V: Clone> Core<V> {
             Collision::Renumber => with_ident(&change, index.free_timer()),
             _ => change,
         };
-        let place = place_of(&change);
-        let holder = index.knotes.get(&place).copied();
+        let Index { queue: Some(queue), knotes, .. } = &mut *index else {
+            *leaving = Some(value);
+            return Err(error(libc::EBADF));
+        };
+        // Makes room first, so that nothing can fail once the kernel has agreed.
+        let place = knotes.entry(place_of(&change));
+        let holder = match &place {
+            Entry::Occupied(place) => Some(*place.get()),
+            Entry::Vacant(_) => None,
+        };
         if let (Some(holder), Collision::Refuse | Collision::Renumber) = (holder, collision) {
-            let refusal = match self.has_knote(&index, holder) {
+            let refusal = match self.has_knote(queue, holder) {
                 Ok(false) => None,
                 Ok(true) => Some(error(libc::EEXIST)),
                 Err(error) => Some(error),
@@ -110,8 +119,6 @@ impl<V: Clone> Core<V> {
                 return Err(refusal);
             }
         }
-        // Room first, so that nothing can fail once the kernel has agreed.
-        index.knotes.reserve(1);
         let inserted = self.slots.lock().insert(value, change, detached, &self.flights);
         let (key, change) = match inserted {
             Ok(inserted) => inserted,
@@ -121,14 +128,17 @@ impl<V: Clone> Core<V> {
             }
         };
         let added = match (holder, collision) {
-            (Some(holder), Collision::Replace) => self.exchange(&index, holder, &change),
-            _ => apply(&index, &[change]),
+            (Some(holder), Collision::Replace) => self.exchange(queue, holder, &change),
+            _ => apply(queue, &[change]),
         };
         if let Err(error) = added {
             *leaving = self.release(key, Ending::Deregistered);
             return Err(error);
         }
-        index.knotes.insert(place, key);
+        match place {
+            Entry::Occupied(mut place) => drop(place.insert(key)),
+            Entry::Vacant(place) => drop(place.insert(key)),
+        }
         match (holder, collision) {
             (Some(holder), Collision::Replace) => *leaving = self.release(holder, Ending::Deregistered),
             (Some(holder), _) => self.pass_on(holder),
@@ -141,28 +151,22 @@ impl<V: Clone> Core<V> {
     pub(crate) fn modify(&self, key: Key, change: Change) -> io::Result<()> {
         check::registration(&change)?;
         let index = self.lock_open()?;
-        let old = {
-            let mut slots = self.slots.lock();
-            let registered = slots.get_mut(key).ok_or(error(libc::ENOENT))?;
-            if place_of(&change) != place_of(&registered.change) {
-                return Err(error(libc::EINVAL));
-            }
-            if registered.knote != Knote::There {
-                return Err(error(libc::ENOENT));
-            }
-            registered.added_again = true;
-            registered.change
-        };
+        let old = self.knote(key)?;
+        if place_of(&change) != place_of(&old) {
+            return Err(error(libc::EINVAL));
+        }
         let change = change.udata(old.get_udata());
         if takes_a_new_knote(&old, &change) {
-            apply(&index, &[old.delete()])?;
-            if let Err(error) = apply(&index, &[change]) {
-                self.put_back(&index, key, &old);
-                return Err(error);
-            }
+            self.add_anew(index.queue()?, key, &old, &change)?;
+        } else if is_stored_by_actions(&change) {
+            // Changes the knote that is there, and adds none where it has gone with its descriptor.
+            apply(index.queue()?, &[switched(&change)])?;
         } else {
-            // The old knote first, so that nothing is added where it has gone with its descriptor.
-            apply(&index, &[question(&old), added_again(&change)])?;
+            if let Some(registered) = self.slots.lock().get_mut(key) {
+                registered.added_again = true;
+            }
+            // The old knote first, for the same reason.
+            apply(index.queue()?, &[question(&old), added_again(&change)])?;
         }
         self.store(key, change);
         Ok(())
@@ -177,7 +181,7 @@ impl<V: Clone> Core<V> {
             true => (stored.enable(), flags.difference(Flags::DISABLE)),
             false => (stored.disable(), flags.union(Flags::DISABLE)),
         };
-        apply(&index, &[action])?;
+        apply(index.queue()?, &[action])?;
         self.store(key, stored.set_flags(flags));
         Ok(())
     }
@@ -190,7 +194,7 @@ impl<V: Clone> Core<V> {
         if stored.filter() != Filter::USER {
             return Err(error(libc::EINVAL));
         }
-        apply(&index, &[stored.trigger()])
+        apply(index.queue()?, &[stored.trigger()])
     }
 
     /// Ends a registration: deletes its knote, frees its slot, and gives the value.
@@ -204,17 +208,21 @@ impl<V: Clone> Core<V> {
         let found = slots.get(key).map(|it| (it.change, it.knote, it.added_again));
         if found.is_none() && ending == Ending::Deregistered {
             // Its last event has ended it, and an earlier one may lie in a batch still.
-            self.deregistrations.fetch_add(1, Ordering::Release);
+            self.count_deregistration(&slots);
         }
         drop(slots);
         let (change, knote, added_again) = found?;
-        let place = place_of(&change);
-        if index.holds(place, key) {
-            if knote == Knote::There || added_again {
-                // ENOENT and EBADF say that the knote went with its descriptor.
-                let _ = apply(&index, &[change.delete()]);
+        let Index { queue: Some(queue), knotes, .. } = &mut *index else {
+            return self.release(key, ending);
+        };
+        if let Entry::Occupied(place) = knotes.entry(place_of(&change)) {
+            if *place.get() == key {
+                if knote == Knote::There || added_again {
+                    // ENOENT and EBADF say that the knote went with its descriptor.
+                    let _ = apply(queue, &[change.delete()]);
+                }
+                place.remove();
             }
-            index.knotes.remove(&place);
         }
         self.release(key, ending)
     }
@@ -262,7 +270,7 @@ impl<V: Clone> Core<V> {
         };
         index.queue = None;
         index.knotes.clear();
-        self.deregistrations.fetch_add(1, Ordering::Release);
+        self.count_deregistration(&slots);
         slots.clear()
     }
 
@@ -308,9 +316,7 @@ impl<V: Clone> Core<V> {
     }
 
     fn store(&self, key: Key, change: Change) {
-        if let Some(registered) = self.slots.lock().get_mut(key) {
-            registered.change = change;
-        }
+        self.slots.lock().store(key, change);
     }
 
     /// Frees a slot and gives its value.
@@ -318,21 +324,27 @@ impl<V: Clone> Core<V> {
         let mut slots = self.slots.lock();
         let Registered { value, .. } = slots.remove(key)?;
         if ending == Ending::Deregistered {
-            self.deregistrations.fetch_add(1, Ordering::Release);
+            self.count_deregistration(&slots);
         }
         Some(value)
     }
 
+    /// With the slots locked: nobody else is counting.
+    fn count_deregistration(&self, _slots: &Slots<V>) {
+        let count = self.deregistrations.load(Ordering::Relaxed);
+        self.deregistrations.store(count.wrapping_add(1), Ordering::Release);
+    }
+
     /// Asks the kernel whether a registration's knote is still there, for nobody reports a close.
-    fn has_knote(&self, index: &Index, holder: Key) -> io::Result<bool> {
+    fn has_knote(&self, queue: &kq::Kqueue, holder: Key) -> io::Result<bool> {
         let Ok(stored) = self.knote(holder) else {
-            self.delete_added_again(index, holder);
+            self.delete_added_again(queue, holder);
             return Ok(false);
         };
         if !check::can_vanish(stored.filter()) {
             return Ok(true);
         }
-        match apply(index, &[question(&stored)]) {
+        match apply(queue, &[question(&stored)]) {
             Ok(()) => Ok(true),
             Err(error) if says_gone(&error) => Ok(false),
             Err(error) => Err(error),
@@ -340,7 +352,7 @@ impl<V: Clone> Core<V> {
     }
 
     /// Deletes the knote that a registration was given again, in ignorance of its last event.
-    fn delete_added_again(&self, index: &Index, key: Key) {
+    fn delete_added_again(&self, queue: &kq::Kqueue, key: Key) {
         let mut slots = self.slots.lock();
         let added_again = slots.get_mut(key).filter(|it| it.added_again).map(|it| {
             it.added_again = false;
@@ -348,7 +360,7 @@ impl<V: Clone> Core<V> {
         });
         drop(slots);
         if let Some(change) = added_again {
-            let _ = apply(index, &[change.delete()]);
+            let _ = apply(queue, &[change.delete()]);
         }
     }
 
@@ -388,30 +400,41 @@ impl<V: Clone> Core<V> {
         let mut slots = self.slots.lock();
         let ended = slots.next_orphan(&self.flights);
         if ended.is_some() {
-            self.deregistrations.fetch_add(1, Ordering::Release);
+            self.count_deregistration(&slots);
         }
         self.has_orphans.store(slots.has_orphans(), Ordering::SeqCst);
         ended
     }
 
+    /// Deletes a registration's knote and adds what takes its place, in one call; if the kernel does not like that, the old
+    /// one again.
+    fn add_anew(&self, queue: &kq::Kqueue, key: Key, old: &Change, new: &Change) -> io::Result<()> {
+        apply(queue, &[old.delete(), *new]).inspect_err(|error| {
+            // With these errors there was no knote to be deleted, or there is nothing to add one for.
+            if !says_gone(error) {
+                self.put_back(queue, key, old);
+            }
+        })
+    }
+
     /// Puts the knote of `new` where that of a registration is; if the kernel does not like it, puts that back.
-    fn exchange(&self, index: &Index, holder: Key, new: &Change) -> io::Result<()> {
+    fn exchange(&self, queue: &kq::Kqueue, holder: Key, new: &Change) -> io::Result<()> {
         let old = self.slots.lock().get(holder).map(|it| it.change);
         if old.is_some_and(|old| !takes_a_new_knote(&old, new)) {
             // The knote goes on under the new udata, with what is pending of it.
-            return apply(index, &[added_again(new)]);
+            return apply(queue, &[added_again(new)]);
         }
-        let deleted = old.filter(|old| apply(index, &[old.delete()]).is_ok());
-        let added = apply(index, &[*new]);
+        let deleted = old.filter(|old| apply(queue, &[old.delete()]).is_ok());
+        let added = apply(queue, &[*new]);
         if let (Err(_), Some(old)) = (&added, deleted) {
-            self.put_back(index, holder, &old);
+            self.put_back(queue, holder, &old);
         }
         added
     }
 
     /// Adds a knote again that was deleted for another, which was refused.
-    fn put_back(&self, index: &Index, key: Key, old: &Change) {
-        if apply(index, &[*old]).is_err() {
+    fn put_back(&self, queue: &kq::Kqueue, key: Key, old: &Change) {
+        if apply(queue, &[*old]).is_err() {
             if let Some(registered) = self.slots.lock().get_mut(key) {
                 registered.knote = Knote::Gone;
             }
@@ -419,14 +442,28 @@ impl<V: Clone> Core<V> {
     }
 }
 
-fn apply(index: &Index, changes: &[Change]) -> io::Result<()> {
-    let queue = index.queue.as_ref().ok_or(error(libc::EBADF))?;
+fn apply(queue: &kq::Kqueue, changes: &[Change]) -> io::Result<()> {
     Ok(queue.apply(changes)?)
 }
 
 /// The change without action, which fails if the knote is not there, and otherwise stores what is stored.
 fn question(stored: &Change) -> Change {
     stored.set_flags(Flags::empty())
+}
+
+/// The change as an action, for a knote that is there already, which is enabled or disabled by it.
+fn switched(change: &Change) -> Change {
+    match change.flags().contains(Flags::DISABLE) {
+        // With both the kernel is to say what it makes of that.
+        true => change.disable().add_flags(change.flags() & Flags::ENABLE),
+        false => change.enable(),
+    }
+}
+
+/// Whether a change that only enables or disables has notes and data stored, too: so do the kernels for descriptors, but
+/// for OpenBSD's.
+fn is_stored_by_actions(change: &Change) -> bool {
+    cfg!(not(openbsd)) && check::takes_descriptor(change.filter())
 }
 
 /// Whether a change failed because its knote is not there, or its descriptor.

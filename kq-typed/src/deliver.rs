@@ -2,6 +2,7 @@
 
 use std::io;
 use std::iter::once_with;
+use std::mem;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ pub(crate) struct Pending<E: Delivered> {
     pub(crate) heads: Vec<E::Head>,
     /// The queue's count of deregistrations when the batch was looked up.
     seen: usize,
+    /// The queue's waker ended the wait, or would have.
+    pub(crate) woken: bool,
 }
 
 /// An event with the value of its registration, as one of the doors keeps it.
@@ -66,7 +69,7 @@ impl<E: Delivered> Buffer<E> {
         let raw = EventBuffer::with_capacity(capacity);
         let entries = Vec::with_capacity(raw.capacity());
         let heads = Vec::with_capacity(raw.capacity());
-        Buffer { raw, pending: Pending { entries, heads, seen: 0 }, core: None }
+        Buffer { raw, pending: Pending { entries, heads, seen: 0, woken: false }, core: None }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -84,6 +87,7 @@ impl<E: Delivered> Buffer<E> {
     /// Empties it, to be filled by a queue.
     fn start(&mut self, core: &Arc<Core<E::Value>>) {
         self.clear();
+        self.pending.woken = false;
         if !self.core.as_ref().is_some_and(|last| Arc::ptr_eq(last, core)) {
             self.core = Some(Arc::clone(core));
         }
@@ -143,6 +147,14 @@ impl<'a, E: Delivered> Turns<'a, E> {
     /// Drops the events that are left. Registrations that had their last one among them are over.
     #[inline]
     pub(crate) fn discard(&mut self) {
+        // Mostly all had their turn.
+        if !self.entries.is_empty() {
+            self.discard_rest();
+        }
+    }
+
+    #[inline(never)]
+    fn discard_rest(&mut self) {
         for (entry, head) in self.entries.iter().zip(self.heads) {
             if entry.is_last(head) {
                 self.core.end(entry.key(head), Ending::Delivered);
@@ -206,15 +218,15 @@ impl<V: Clone> Core<V> {
         if events.is_empty() {
             return Ok(Received::Nothing);
         }
-        let woken = self.look_up(events, &mut buffer.pending);
-        match buffer.pending.entries.is_empty() && !woken {
+        self.look_up(events, &mut buffer.pending);
+        match buffer.pending.entries.is_empty() && !buffer.pending.woken {
             true => Ok(Received::Strangers),
             false => Ok(Received::Something),
         }
     }
 
-    /// Finds the registrations of the kernel's events, and says whether the waker's was among them.
-    pub(crate) fn look_up<E: Delivered<Value = V>>(&self, events: &[kq::Event], pending: &mut Pending<E>) -> bool {
+    /// Finds the registrations of the kernel's events, and the waker's among them.
+    pub(crate) fn look_up<E: Delivered<Value = V>>(&self, events: &[kq::Event], pending: &mut Pending<E>) {
         let mut woken = false;
         let mut slots = self.slots.lock();
         for (index, event) in events.iter().enumerate().rev() {
@@ -226,15 +238,16 @@ impl<V: Clone> Core<V> {
             if pending.entries.len() == pending.entries.capacity() {
                 break;
             }
-            if is_last(event) {
-                registered.knote = Knote::Fired;
+            // A second last event is of a knote that was added again in ignorance of the first.
+            if is_last(event) && mem::replace(&mut registered.knote, Knote::Fired) == Knote::Fired {
+                continue;
             }
             // `once_with` has an entry made where it is to be: a copy of what was written piece by piece stalls.
             pending.entries.extend(once_with(|| E::new(event, key, registered.value.clone())));
             pending.heads.extend(once_with(|| E::head(event, index, key)));
         }
         pending.seen = self.deregistrations.load(Ordering::Acquire);
-        woken
+        pending.woken |= woken;
     }
 }
 

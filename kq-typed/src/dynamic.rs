@@ -284,8 +284,8 @@ impl Kqueue {
     /// Waits until there are events, or `timeout` has passed, and gives them.
     ///
     /// With `None` it waits without end, with a zero timeout not at all. The collection is empty when the time is up, or
-    /// when a [`Waker`] woke this thread. A signal handler that runs meanwhile does not end the wait: it goes on with the
-    /// time that is left.
+    /// when a [`Waker`] woke this thread ([`Events::is_woken`]). A signal handler that runs meanwhile does not end the
+    /// wait: it goes on with the time that is left.
     ///
     /// The collection owns its events, so the loop over it may change the queue. Its memory goes back to the queue when
     /// it is dropped: nothing is allocated after the first wait.

@@ -1,8 +1,11 @@
 //! `Index`: which registration has which knote, and the queue that they are in.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
+use crate::check::error;
+use crate::hash::Keyed;
 use crate::key::Key;
 use crate::slots::Place;
 
@@ -16,18 +19,18 @@ const TIMERS: usize = 1 << (usize::BITS - 2);
 pub(crate) struct Index {
     /// Empty when the queue is closed.
     pub(crate) queue: Option<Arc<kq::Kqueue>>,
-    pub(crate) knotes: HashMap<Place, Key>,
+    pub(crate) knotes: HashMap<Place, Key, Keyed>,
     next_timer: usize,
 }
 
 impl Index {
     pub(crate) fn new(queue: Arc<kq::Kqueue>) -> Index {
-        Index { queue: Some(queue), knotes: HashMap::new(), next_timer: 0 }
+        Index { queue: Some(queue), knotes: HashMap::with_hasher(Keyed::new()), next_timer: 0 }
     }
 
-    /// Whether the registration is the one that has its knote's place.
-    pub(crate) fn holds(&self, place: Place, key: Key) -> bool {
-        self.knotes.get(&place) == Some(&key)
+    /// The queue.
+    pub(crate) fn queue(&self) -> io::Result<&kq::Kqueue> {
+        self.queue.as_deref().ok_or(error(libc::EBADF))
     }
 
     /// The next ident for a timer that none has.

@@ -178,6 +178,7 @@ mod deliver;
 mod dynamic;
 mod flights;
 mod handle;
+mod hash;
 mod index;
 mod into_shared;
 mod key;

@@ -53,7 +53,7 @@ use crate::waker::Waker;
 /// let mut ready = queue.events(64);
 /// for event in queue.wait(&mut ready, None)? {
 ///     let mut conn = event.udata().lock();
-///     if let EventKind::Read { available: Some(bytes), .. } = event.event().kind() {
+///     if let EventKind::Read { available: Some(bytes), .. } = event.kind() {
 ///         let mut buffer = vec![0; bytes as usize];
 ///         conn.socket.read_exact(&mut buffer)?;
 ///         conn.received.extend(buffer);
@@ -134,8 +134,8 @@ impl<T> Queue<T> {
     /// Waits until there are events, or `timeout` has passed, and gives them one by one.
     ///
     /// With `None` it waits without end, with a zero timeout not at all. The batch is empty when the time is up, or when
-    /// a [`Waker`] woke this thread. A signal handler that runs meanwhile does not end the wait: it goes on with the
-    /// time that is left.
+    /// a [`Waker`] woke this thread ([`Batch::is_woken`]). A signal handler that runs meanwhile does not end the wait: it
+    /// goes on with the time that is left.
     ///
     /// What is still in the buffer from a batch before is dropped first, so no value is held while waiting.
     ///
@@ -144,7 +144,8 @@ impl<T> Queue<T> {
     pub fn wait<'a>(&'a self, ready: &'a mut ReadyBuffer<T>, timeout: Option<Duration>) -> io::Result<Batch<'a, T>> {
         self.handle.wait(&mut ready.buffer, timeout)?;
         let Buffer { raw, pending, .. } = &mut ready.buffer;
-        Ok(Batch { events: raw.events(), turns: pending.turns(&self.handle.core) })
+        let woken = pending.woken;
+        Ok(Batch { events: raw.events(), turns: pending.turns(&self.handle.core), woken })
     }
 
     /// The value of a registration, if it is not over.

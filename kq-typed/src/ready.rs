@@ -46,6 +46,28 @@ impl<T> fmt::Debug for ReadyBuffer<T> {
 pub struct Batch<'a, T> {
     pub(crate) events: &'a [kq::Event],
     pub(crate) turns: Turns<'a, Arc<Mutex<T>>>,
+    pub(crate) woken: bool,
+}
+
+impl<T> Batch<'_, T> {
+    /// Whether a [`Waker`](crate::Waker) woke, with or without events besides; `false` if the time was up.
+    ///
+    /// ```
+    /// use kq_typed::{kq::Change, Queue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = Queue::new()?;
+    /// let timer = queue.register(Change::timer(1, Duration::from_secs(60)), "a minute")?;
+    /// queue.waker()?.wake()?;
+    ///
+    /// let mut ready = queue.events(8);
+    /// assert!(queue.wait(&mut ready, None)?.is_woken());
+    /// assert!(!queue.wait(&mut ready, Some(Duration::from_millis(1)))?.is_woken());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_woken(&self) -> bool {
+        self.woken
+    }
 }
 
 impl<'a, T> Iterator for Batch<'a, T> {
@@ -146,6 +168,11 @@ impl<T> Ready<'_, T> {
     /// The kernel's event; its udata is the queue's own.
     pub fn event(&self) -> &kq::Event {
         self.event
+    }
+
+    /// What happened, decoded by filter: [`kq::Event::kind`].
+    pub fn kind(&self) -> kq::EventKind {
+        self.event.kind()
     }
 
     /// The registration's key. It names nothing any more if this was the registration's last event (a one-shot's, a

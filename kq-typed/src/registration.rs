@@ -76,6 +76,9 @@ impl<T> Registration<T> {
     /// Notes, data and mode become those of `change`, and the knote is enabled unless the change says
     /// [`disabled`](Change::disabled). A timer starts anew. An event that was received before is still handed out.
     ///
+    /// It is one system call where the kernel needs one. Another mode takes a new knote, and what was pending of the old
+    /// one (a trigger, counted signals, notes of a file) goes with it.
+    ///
     /// # Errors
     /// The registration stays as it was. EINVAL: another ident or filter, or what [`register`](crate::Queue::register)
     /// refuses. ENOENT, EBADF: the knote is gone, with its last event or its descriptor. EBADF: the queue is gone, or

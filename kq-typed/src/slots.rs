@@ -61,11 +61,13 @@ pub(crate) fn place_of(change: &Change) -> Place {
 }
 
 /// One registration.
+// In this order, since an event needs what comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Registered<V> {
     pub(crate) value: V,
     /// The knote as it was last added or modified, udata included: several kernels store all of it again whatever the
-    /// action.
+    /// action. Changed by [`Slots::store`].
     pub(crate) change: Change,
     pub(crate) knote: Knote,
     /// The queue owns the registration.
@@ -86,17 +88,19 @@ pub(crate) enum Knote {
     Gone,
 }
 
+/// What an event needs of it is in one line of the cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Slot<V> {
-    /// What the knote carries: the generation and the slot's index. While the slot is vacant, of the next knote.
-    udata: usize,
     serial: u64,
     content: Content<V>,
 }
 
 #[derive(Debug)]
 enum Content<V> {
-    Vacant { next: u32 },
+    /// With the udata that the next knote is to carry: the generation and the slot's index.
+    Vacant { next: u32, udata: usize },
+    /// The knote carries the udata of its change.
     Taken(Registered<V>),
 }
 
@@ -152,36 +156,36 @@ impl<V> Slots<V> {
         detached: bool,
         flights: &Flights,
     ) -> Result<(Key, Change), V> {
-        let Some((index, slot)) = self.vacant(flights) else {
+        let Some((index, udata, slot)) = self.vacant(flights) else {
             return Err(value);
         };
-        let change = change.udata(slot.udata);
+        let change = change.udata(udata);
         slot.content = Content::Taken(Registered { value, change, knote: Knote::There, detached, added_again: false });
         Ok((Key { serial: slot.serial, queue: self.queue, slot: index }, change))
     }
 
-    /// A slot that is in no list.
-    fn vacant(&mut self, flights: &Flights) -> Option<(u32, &mut Slot<V>)> {
+    /// A slot that is in no list, with its index and the udata of its next knote.
+    fn vacant(&mut self, flights: &Flights) -> Option<(u32, usize, &mut Slot<V>)> {
         if self.free.is_empty() {
             self.end_rests(flights);
         }
-        let index = match pop(&mut self.slots, &mut self.free) {
-            Some(index) => index,
+        let (index, udata) = match pop(&mut self.slots, &mut self.free) {
+            Some(vacant) => vacant,
             None => self.grow()?,
         };
-        Some((index, self.slots.get_mut(index as usize)?))
+        Some((index, udata, self.slots.get_mut(index as usize)?))
     }
 
     /// A slot more.
-    fn grow(&mut self) -> Option<u32> {
+    fn grow(&mut self) -> Option<(u32, usize)> {
         let index = self.slots.len();
         if index >= self.split.most_slots() {
             return None;
         }
         let number = u32::try_from(index).ok()?;
         let udata = self.split.first_generation | index;
-        self.slots.push(Slot { udata, serial: 0, content: Content::Vacant { next: List::END } });
-        Some(number)
+        self.slots.push(Slot { serial: 0, content: Content::Vacant { next: List::END, udata } });
+        Some((number, udata))
     }
 
     /// Lets slots start from their first generation again, if no wait can still hold an event of an old one.
@@ -199,11 +203,8 @@ impl<V> Slots<V> {
         if !flights.turn() {
             return false;
         }
-        while let Some(index) = pop(&mut self.slots, &mut self.leaving) {
-            if let Some(slot) = self.slots.get_mut(index as usize) {
-                slot.udata = self.split.first_generation | index as usize;
-            }
-            push(&mut self.slots, &mut self.free, index);
+        while let Some((index, _)) = pop(&mut self.slots, &mut self.leaving) {
+            push(&mut self.slots, &mut self.free, index, self.split.first_generation | index as usize);
         }
         self.leaving = std::mem::replace(&mut self.resting, List::EMPTY);
         true
@@ -250,6 +251,13 @@ impl<V> Slots<V> {
         }
     }
 
+    /// Stores a registration's change anew; its udata stays.
+    pub(crate) fn store(&mut self, key: Key, change: Change) {
+        if let Some(registered) = self.get_mut(key) {
+            registered.change = change.udata(registered.change.get_udata());
+        }
+    }
+
     fn is_of(&self, slot: &Slot<V>, key: Key) -> bool {
         slot.serial == key.serial && self.queue == key.queue
     }
@@ -266,10 +274,12 @@ impl<V> Slots<V> {
     #[allow(clippy::cast_possible_truncation)] // the index of a slot fits, see `grow`
     pub(crate) fn of_udata(&mut self, udata: usize) -> Option<(Key, &mut Registered<V>)> {
         let index = self.split.index(udata);
-        let slot = self.slots.get_mut(index).filter(|slot| slot.udata == udata)?;
+        let slot = self.slots.get_mut(index)?;
         match &mut slot.content {
-            Content::Taken(it) => Some((Key { serial: slot.serial, queue: self.queue, slot: index as u32 }, it)),
-            Content::Vacant { .. } => None,
+            Content::Taken(it) if it.change.get_udata() == udata => {
+                Some((Key { serial: slot.serial, queue: self.queue, slot: index as u32 }, it))
+            }
+            _ => None,
         }
     }
 
@@ -277,18 +287,20 @@ impl<V> Slots<V> {
     pub(crate) fn remove(&mut self, key: Key) -> Option<Registered<V>> {
         self.get(key)?;
         let slot = self.slots.get_mut(key.slot as usize)?;
-        let vacant = Content::Vacant { next: List::END };
-        let Content::Taken(registered) = std::mem::replace(&mut slot.content, vacant) else {
+        let Content::Taken(registered) = &slot.content else {
             return None;
         };
+        let udata = registered.change.get_udata();
+        let (list, udata) = match self.split.is_last_generation(udata) {
+            true => (&mut self.resting, udata),
+            false => (&mut self.free, udata + self.split.first_generation),
+        };
+        let vacant = Content::Vacant { next: std::mem::replace(&mut list.first, key.slot), udata };
         slot.serial += 1;
-        if self.split.is_last_generation(slot.udata) {
-            push(&mut self.slots, &mut self.resting, key.slot);
-        } else {
-            slot.udata += self.split.first_generation;
-            push(&mut self.slots, &mut self.free, key.slot);
+        match std::mem::replace(&mut slot.content, vacant) {
+            Content::Taken(registered) => Some(registered),
+            Content::Vacant { .. } => None,
         }
-        Some(registered)
     }
 
     /// Ends all registrations and gives their values.
@@ -302,20 +314,22 @@ impl<V> Slots<V> {
     }
 }
 
-fn push<V>(slots: &mut [Slot<V>], list: &mut List, index: u32) {
+fn push<V>(slots: &mut [Slot<V>], list: &mut List, index: u32, udata: usize) {
     if let Some(slot) = slots.get_mut(index as usize) {
-        slot.content = Content::Vacant { next: list.first };
-        list.first = index;
+        slot.content = Content::Vacant { next: std::mem::replace(&mut list.first, index), udata };
     }
 }
 
-fn pop<V>(slots: &mut [Slot<V>], list: &mut List) -> Option<u32> {
+/// Takes the first slot out of a list, and gives the udata that is kept in it.
+fn pop<V>(slots: &mut [Slot<V>], list: &mut List) -> Option<(u32, usize)> {
     let index = list.first;
     match slots.get(index as usize)?.content {
-        Content::Vacant { next } => list.first = next,
-        Content::Taken(_) => return None,
+        Content::Vacant { next, udata } => {
+            list.first = next;
+            Some((index, udata))
+        }
+        Content::Taken(_) => None,
     }
-    Some(index)
 }
 
 #[cfg(test)]
@@ -350,6 +364,25 @@ mod tests {
             assert_eq!(slots.get(second).unwrap().value, 2);
             assert!(a.get_udata() > WAKER_UDATA && b.get_udata() > WAKER_UDATA);
         }
+    }
+
+    #[test]
+    #[cfg(all(linux, target_pointer_width = "64"))]
+    fn a_slot_is_a_line_of_the_cache() {
+        use std::any::Any;
+        use std::sync::Arc;
+        assert_eq!(std::mem::size_of::<Slot<Arc<u32>>>(), 64);
+        assert_eq!(std::mem::size_of::<Slot<Option<Arc<dyn Any>>>>(), 64);
+    }
+
+    #[test]
+    fn what_is_stored_keeps_the_udata() {
+        let (mut slots, flights) = slots(Split::NATIVE);
+        let (key, change) = slots.insert(1, change(), false, &flights).unwrap();
+        slots.store(key, Change::signal(1).udata(99).clear());
+        let (found, registered) = slots.of_udata(change.get_udata()).unwrap();
+        assert_eq!(found, key);
+        assert_eq!(registered.change, change.clear());
     }
 
     #[test]

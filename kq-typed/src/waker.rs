@@ -12,8 +12,9 @@ pub(crate) const WAKER_IDENT: usize = isize::MAX as usize;
 /// Wakes a thread that waits on a queue, from any thread.
 ///
 /// From [`Queue::waker`](crate::Queue::waker) or [`Kqueue::waker`](crate::Kqueue::waker). The wait that is woken returns
-/// no event of the waker's: its batch is what else has happened, or is empty. Several wakes before a wait returns are
-/// one; a wake while nobody waits ends the next wait; of several threads that wait, one is woken.
+/// no event of the waker's: its batch is what else has happened, or is empty, and says that it was woken
+/// ([`Batch::is_woken`](crate::Batch::is_woken), [`Events::is_woken`](crate::Events::is_woken)). Several wakes before a
+/// wait returns are one; a wake while nobody waits ends the next wait; of several threads that wait, one is woken.
 ///
 /// A waker does not keep the queue open. Clones wake the same queue.
 ///

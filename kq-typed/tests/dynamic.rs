@@ -254,7 +254,7 @@ fn the_end_of_a_connection() {
     let event = events.iter().next().unwrap();
     assert!(event.flags().contains(EventFlags::EOF));
     assert!(!event.flags().contains(ADD));
-    assert!(matches!(event.raw().kind(), EventKind::Read { eof: true, .. }));
+    assert!(matches!(event.kind(), EventKind::Read { eof: true, .. }));
 }
 
 #[test]
@@ -533,7 +533,21 @@ fn a_waker_wakes_and_is_no_event() {
     let waker = kq.waker().unwrap();
     waker.wake().unwrap();
     waker.wake().unwrap();
-    assert!(kq.await_events(None).unwrap().is_empty());
+    let woken = kq.await_events(None).unwrap();
+    assert!(woken.is_empty() && woken.is_woken());
+    drop(woken);
+    assert!(!kq.await_events(NOW).unwrap().is_woken());
+    // Beside an event.
+    kq.register_timer(Duration::ZERO, ADD | EventFlags::ONESHOT, Some(1)).unwrap();
+    std::thread::sleep(Duration::from_millis(10));
+    waker.wake().unwrap();
+    let (mut events, mut wakes) = (0, 0);
+    while events == 0 || wakes == 0 {
+        let both = kq.await_events(PATIENCE).unwrap();
+        events += both.len();
+        wakes += usize::from(both.is_woken());
+    }
+    assert_eq!((events, wakes), (1, 1));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(20));

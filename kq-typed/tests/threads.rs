@@ -49,6 +49,44 @@ struct Job {
     done: usize,
 }
 
+/// One thread modifies a one-shot again and again while others wait for it.
+fn one_shots_that_are_modified(again: impl Fn(&UnixStream, usize) -> Change) {
+    let queue: Queue<usize> = Queue::new().unwrap();
+    let (socket, mut peer) = pair();
+    peer.write_all(b"x").unwrap();
+    let handed_out = AtomicUsize::new(0);
+    let handle = |event: Ready<'_, usize>| {
+        assert_eq!(*event.udata().lock(), handed_out.fetch_add(1, Ordering::SeqCst), "each once, and in turn");
+    };
+    let drive = || {
+        for round in 0..300 {
+            let registration = queue.register(again(&socket, round), round).unwrap();
+            let modify = |attempt: usize| {
+                // A timer starts anew each time, and is to get the time to fire.
+                std::thread::sleep(Duration::from_micros(attempt.saturating_sub(20) as u64 * 100));
+                registration.modify(again(&socket, attempt)).err()
+            };
+            let gone = (1..).find_map(modify).unwrap();
+            assert_eq!(gone.raw_os_error(), Some(libc::ENOENT));
+            until(|| handed_out.load(Ordering::SeqCst) > round);
+            // The registration is over, and has left nothing that its end would have to delete.
+            assert!(queue.get(registration.id()).is_none());
+        }
+    };
+    workers(&queue, handle, drive);
+    assert_eq!(handed_out.into_inner(), 300);
+}
+
+#[test]
+fn a_one_shot_that_is_modified_while_it_fires_is_handed_out_once() {
+    one_shots_that_are_modified(|socket, round| Change::read(socket).oneshot().low_water(round % 2));
+}
+
+#[test]
+fn a_timer_that_is_modified_while_it_fires_is_handed_out_once() {
+    one_shots_that_are_modified(|_, round| Change::timer(1, Duration::from_micros(round as u64 % 3 * 50)).oneshot());
+}
+
 #[test]
 fn dispatch_gives_each_event_to_one_thread() {
     let queue = Queue::new().unwrap();

@@ -40,7 +40,7 @@ fn events_carry_their_registrations_value() {
         assert_eq!(event.id(), second.id());
         assert!(Arc::ptr_eq(event.udata(), second.udata()));
         assert_eq!(event.event().ident(), b.as_raw_fd() as usize);
-        assert!(matches!(event.event().kind(), EventKind::Read { available: Some(1), .. }));
+        assert!(matches!(event.kind(), EventKind::Read { available: Some(1), .. }));
         *event.udata().lock() = "changed";
     }
     assert_eq!(*second.udata().lock(), "changed");

@@ -58,6 +58,12 @@ impl EventBuffer {
         self.events().get(index).copied()
     }
 
+    /// The events of the last wait, one by one: [`events`](EventBuffer::events) as an iterator.
+    #[inline]
+    pub fn iter(&self) -> std::slice::Iter<'_, Event> {
+        self.events().iter()
+    }
+
     /// The slots as the kernel takes them; the events of the last wait are forgotten.
     #[inline]
     pub(crate) fn as_mut_ptr(&mut self) -> *mut Raw {
@@ -100,6 +106,17 @@ impl EventBuffer {
     }
 }
 
+/// The events of the last wait.
+impl<'b> IntoIterator for &'b EventBuffer {
+    type Item = &'b Event;
+    type IntoIter = std::slice::Iter<'b, Event>;
+
+    #[inline]
+    fn into_iter(self) -> std::slice::Iter<'b, Event> {
+        self.iter()
+    }
+}
+
 impl fmt::Debug for EventBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventBuffer").field("capacity", &self.capacity()).field("events", &self.events()).finish()
@@ -133,6 +150,7 @@ mod tests {
         assert_eq!(buffer.events().iter().map(Event::ident).collect::<Vec<_>>(), [0, 2, 3, 5]);
         assert!(buffer.events().iter().all(|event| event.flags().is_empty()));
         assert!(buffer.get(3).is_some() && buffer.get(4).is_none());
+        assert!((&buffer).into_iter().eq(buffer.events()));
         buffer.retain(|_| false);
         assert!(buffer.events().is_empty());
     }

@@ -1,6 +1,7 @@
 //! `Change`: what a queue is to watch, or to stop watching.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::notes::Notes;
 use crate::sys::{self, Ident, Raw, Udata};
@@ -334,26 +335,31 @@ impl Change {
 
 impl PartialEq for Change {
     fn eq(&self, other: &Change) -> bool {
-        let plain = |change: &Change| {
-            (
-                (change.0.ident, change.0.filter, change.0.flags),
-                (change.0.fflags, change.0.data, sys::udata_of(&change.0)),
-            )
-        };
-        #[cfg(has_ext)]
-        let ext_equal = self.0.ext == other.0.ext;
-        #[cfg(not(has_ext))]
-        let ext_equal = true;
-        plain(self) == plain(other) && ext_equal
+        fields(&self.0) == fields(&other.0)
     }
 }
 
 impl Eq for Change {}
 
+impl Hash for Change {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        fields(&self.0).hash(state);
+    }
+}
+
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug_fields(f.debug_struct("Change"), &self.0)
     }
+}
+
+/// The fields of the kernel's struct, to be compared: not all systems' structs can be, and none has udata for a number.
+pub(crate) fn fields(raw: &Raw) -> impl Eq + Hash {
+    let words = (raw.ident, raw.filter, raw.flags, raw.fflags, raw.data, sys::udata_of(raw));
+    #[cfg(has_ext)]
+    return (words, raw.ext);
+    #[cfg(not(has_ext))]
+    words
 }
 
 /// The fields of the kernel's struct under the names that they have there.
@@ -517,6 +523,22 @@ mod tests {
         assert!(plain != change);
         assert!(format!("{change:?}").contains("ext: ["), "{change:?}");
         assert_eq!(change.delete().get_ext(), words);
+    }
+
+    #[test]
+    fn what_differs_in_any_field_is_not_equal() {
+        let change = Change::new(1, Filter::TIMER, Flags::ADD).fflags(2).data(3).udata(4);
+        let others = [
+            Change::new(2, Filter::TIMER, Flags::ADD).fflags(2).data(3).udata(4),
+            Change::new(1, Filter::SIGNAL, Flags::ADD).fflags(2).data(3).udata(4),
+            change.clear(),
+            change.fflags(3),
+            change.data(4),
+            change.udata(5),
+        ];
+        let all: std::collections::HashSet<Change> = others.into_iter().chain([change, change]).collect();
+        assert_eq!(all.len(), others.len() + 1);
+        assert!(all.contains(&change) && !others.contains(&change));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `Event`: what a queue reports.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use crate::change::debug_fields;
+use crate::change::{debug_fields, fields};
 use crate::errno::Errno;
 use crate::sys::{self, Raw};
 use crate::{EventKind, Filter, Flags};
@@ -131,6 +132,20 @@ impl Event {
     }
 }
 
+impl PartialEq for Event {
+    fn eq(&self, other: &Event) -> bool {
+        fields(&self.0) == fields(&other.0)
+    }
+}
+
+impl Eq for Event {}
+
+impl Hash for Event {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        fields(&self.0).hash(state);
+    }
+}
+
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug_fields(f.debug_struct("Event"), &self.0)
@@ -146,6 +161,13 @@ mod tests {
         fn shareable<T: Send + Sync + Copy>() {}
         shareable::<Event>();
         assert_eq!(std::mem::size_of::<Event>(), std::mem::size_of::<Raw>());
+    }
+
+    #[test]
+    fn equal_events_have_equal_fields() {
+        let event = |data: i64| Event(crate::Change::new(5, Filter::READ, Flags::ADD).udata(7).data(data).0);
+        assert_eq!(event(1), event(1));
+        assert_ne!(event(1), event(2));
     }
 
     #[test]

@@ -95,6 +95,33 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Coming from another library
+//!
+//! | `mio`, `polling` | kq |
+//! |---|---|
+//! | `Poll`, `Registry`, `Poller` | [`Kqueue`], shared by reference or in an `Arc`; `Change` and `wait` need no `&mut` |
+//! | `Token`, key | [`udata`](Change::udata), [`Event::udata`] |
+//! | `Events` | [`EventBuffer`] |
+//! | `register` with `READABLE` and `WRITABLE` | [`Change::read`] and [`Change::write`]: two knotes, each with its own mode, each added and deleted by itself |
+//! | an edge (`mio`'s way) | [`clear`](Change::clear) |
+//! | once, until it is armed again (`polling`'s way) | [`dispatch`](Change::dispatch), then [`enable`](Change::enable); or [`oneshot`](Change::oneshot), then the same change again |
+//! | `reregister`, `modify` | the change again; for another mode [`Kqueue::replace`] |
+//! | `deregister`, `delete` | [`delete`](Change::delete), whose [`Errno::is_gone`] is no failure; a descriptor that is closed takes its knotes along |
+//! | `is_readable`, `is_writable` | [`Event::filter`], or the variants of [`EventKind`] |
+//! | `is_read_closed`, `is_error` | `eof` and `error` of [`EventKind::Read`] |
+//! | `Waker`, `notify` | [`Waker`], to be kept until its wakes were taken, as with `mio` |
+//!
+//! The events for reading and for writing come one by one, also in one batch: what the handler of the first has closed,
+//! the second still names. (`kq-typed` leaves it out.)
+//!
+//! | `nix::sys::event`, `rustix::event::kqueue`, `kqueue`, `libc` | kq |
+//! |---|---|
+//! | `KEvent::new(fd as usize, filter, flags, fflags, data, udata)` | [`Change::new`]`(fd as usize, filter, flags)`, then [`fflags`](Change::fflags), [`data`](Change::data), [`udata`](Change::udata) |
+//! | a raw descriptor where none can be borrowed | [`Change::new`]: a number that is not open is EBADF |
+//! | `kevent` with both lists | [`Kqueue::apply_and_wait`]; EV_RECEIPT is [`Kqueue::apply_each`] |
+//! | EV_ERROR in an event | [`EventKind::ChangeFailed`], [`Event::change_error`] |
+//! | a new `Vec` for each wait | [`EventBuffer`] |
+//!
 //! # Filters by system
 //!
 //! | filter | constructor | FreeBSD | NetBSD | OpenBSD | DragonFly | Apple | Linux |

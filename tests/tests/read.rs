@@ -179,6 +179,25 @@ fn enabling_stores_udata_again_where_the_kernel_does() {
     queue.sees(&[want_read(&reader).data(5).udata(udata_after_action(1, 2))]);
 }
 
+/// `kq-typed` changes a knote so, which adds none where it is gone.
+#[test]
+fn enabling_stores_notes_and_data_again_where_the_kernel_does() {
+    let (reader, writer) = pair();
+    let mut queue = TestQueue::new();
+    put(&writer, 5);
+    queue.set(Change::read(&reader).udata(1));
+    queue.sees(&[want_read(&reader).data(5).udata(1)]);
+    queue.set(Change::read(&reader).low_water(6).enable().udata(1));
+    // OpenBSD stores them with EV_ADD only.
+    if cfg!(openbsd) {
+        queue.sees(&[want_read(&reader).data(5).udata(1)]);
+    } else {
+        queue.nothing();
+        put(&writer, 1);
+        queue.sees(&[want_read(&reader).data(6).udata(1)]);
+    }
+}
+
 #[test]
 fn adding_again_does_not_enable() {
     let (reader, writer) = pipe();

@@ -57,6 +57,28 @@ impl Event {
         EventFlags::of_event(self.raw())
     }
 
+    /// What happened, decoded by filter: [`kq::Event::kind`]. It has what no flag tells, such as how a process ended.
+    ///
+    /// ```
+    /// use kq_typed::kq::EventKind;
+    /// use kq_typed::{EventFilter, EventFlags, Kqueue};
+    /// use std::process::{Command, Stdio};
+    ///
+    /// let kq = Kqueue::new()?;
+    /// let mut child = Command::new("sh").args(["-c", "read line; exit 3"]).stdin(Stdio::piped()).spawn()?;
+    /// kq.register(child.id(), EventFilter::Proc, EventFlags::ADD, None::<()>)?;
+    /// drop(child.stdin.take()); // now it may end
+    /// for event in kq.await_events(None)? {
+    ///     let EventKind::Process { status, .. } = event.kind() else { continue };
+    ///     assert_eq!(status.and_then(|status| status.code()), Some(3));
+    /// }
+    /// # child.wait()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn kind(&self) -> kq::EventKind {
+        self.raw().kind()
+    }
+
     /// The filter's data: bytes to read or room to write, a wait status, how often a timer fired or a signal came.
     pub fn data(&self) -> i64 {
         self.raw().data()
@@ -75,8 +97,7 @@ impl Event {
         self.key
     }
 
-    /// The kernel's event, with what has no flag here; its `kind()` has everything by name. Its udata is the queue's
-    /// own.
+    /// The kernel's event, with what has no flag here. Its udata is the queue's own.
     pub fn raw(&self) -> &kq::Event {
         &self.raw
     }

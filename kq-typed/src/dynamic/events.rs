@@ -17,7 +17,8 @@ const KEPT: usize = 16;
 /// The memory of collections that were dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    buffers: Mutex<Vec<Buffer<Event>>>,
+    #[allow(clippy::vec_box)] // a buffer goes to and fro with every wait
+    buffers: Mutex<Vec<Box<Buffer<Event>>>>,
 }
 
 /// The events of one wait; from [`Kqueue::await_events`](crate::Kqueue::await_events).
@@ -29,9 +30,13 @@ pub(crate) struct Pool {
 /// dropped themselves.
 pub struct Events {
     /// There until the collection is dropped.
-    buffer: Option<Buffer<Event>>,
+    buffer: Option<Box<Buffer<Event>>>,
     /// Where the memory goes back to.
     pool: Option<Arc<Pool>>,
+}
+
+fn new_buffer(capacity: usize) -> Box<Buffer<Event>> {
+    Box::new(Buffer::with_capacity(capacity))
 }
 
 impl Events {
@@ -41,18 +46,18 @@ impl Events {
     /// # Panics
     /// As [`kq::EventBuffer::with_capacity`].
     pub fn with_capacity(capacity: usize) -> Events {
-        Events { buffer: Some(Buffer::with_capacity(capacity)), pool: None }
+        Events { buffer: Some(new_buffer(capacity)), pool: None }
     }
 
     /// One with the pool's memory.
     pub(crate) fn lent(pool: &Arc<Pool>, capacity: usize) -> Events {
         let buffer = pool.buffers.lock().pop();
-        Events { buffer: Some(buffer.unwrap_or_else(|| Buffer::with_capacity(capacity))), pool: Some(Arc::clone(pool)) }
+        Events { buffer: Some(buffer.unwrap_or_else(|| new_buffer(capacity))), pool: Some(Arc::clone(pool)) }
     }
 
     /// The memory, to be filled by a queue.
     pub(crate) fn buffer(&mut self) -> &mut Buffer<Event> {
-        self.buffer.get_or_insert_with(|| Buffer::with_capacity(1))
+        self.buffer.get_or_insert_with(|| new_buffer(1))
     }
 
     /// How many events there are, with those whose registration was deregistered meanwhile.
@@ -65,9 +70,14 @@ impl Events {
         self.len() == 0
     }
 
+    /// Whether a [`Waker`](crate::Waker) woke, with or without events besides; `false` if the time was up.
+    pub fn is_woken(&self) -> bool {
+        self.buffer.as_ref().is_some_and(|buffer| buffer.pending.woken)
+    }
+
     /// The most events that one wait gives.
     pub fn capacity(&self) -> usize {
-        self.buffer.as_ref().map_or(0, Buffer::capacity)
+        self.buffer.as_ref().map_or(0, |buffer| buffer.capacity())
     }
 }
 

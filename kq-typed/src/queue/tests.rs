@@ -81,7 +81,7 @@ fn values(queue: &Queue<usize>, event: kq::Event) -> Vec<usize> {
     let mut ready = queue.events(1);
     let pending = &mut ready.buffer.pending;
     queue.handle.core.look_up(&[event], pending);
-    let batch = Batch { events: &[event], turns: pending.turns(&queue.handle.core) };
+    let batch = Batch { events: &[event], turns: pending.turns(&queue.handle.core), woken: false };
     batch.map(|event| *event.udata().lock()).collect()
 }
 
@@ -131,6 +131,31 @@ fn a_one_shot_that_is_added_again_while_its_event_is_under_way() {
     // The registration is over, and the knote that it had left is gone.
     let gone = queue.handle.queue.apply(&[stored.delete()]).unwrap_err();
     assert_eq!(gone.errno().raw(), libc::ENOENT);
+    assert!(queue.get(registration.id()).is_none());
+}
+
+/// The knote that was added again fires too, before the first event has had its turn.
+#[test]
+fn a_one_shot_that_was_added_again_and_fired_was_handed_out_twice() {
+    let queue: Queue<usize> = Queue::new().unwrap();
+    let once = Change::user(1).oneshot();
+    let registration = queue.register(once, 1).unwrap();
+    registration.trigger().unwrap();
+    let first = receive(&queue);
+    assert_eq!(registration.modify(once).unwrap_err().raw_os_error(), Some(libc::ENOENT));
+    let stored = queue.handle.core.stored(registration.id()).unwrap();
+    queue.handle.queue.apply(&[stored, stored.trigger()]).unwrap();
+    let second = receive(&queue);
+
+    // Two threads have looked up their events, and go through them then.
+    let (mut one, mut other) = (queue.events(1), queue.events(1));
+    let core = &queue.handle.core;
+    core.look_up(&[first], &mut one.buffer.pending);
+    core.look_up(&[second], &mut other.buffer.pending);
+    let batches = [(first, &mut one), (second, &mut other)].map(|(event, ready)| {
+        Batch { events: &[event], turns: ready.buffer.pending.turns(core), woken: false }.count()
+    });
+    assert_eq!(batches, [1, 0]);
     assert!(queue.get(registration.id()).is_none());
 }
 
