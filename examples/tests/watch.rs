@@ -449,8 +449,8 @@ fn too_many_files_are_told() {
     let mut running = Running::start(&mut few);
     running.line("watching");
     (20..60).for_each(|number| append(&directory.join(&format!("d/{number}")), "x"));
-    running.line("too many files");
     running.line("watch: exit status: 0");
+    running.beside("too many files");
     append(&directory.join("d/0"), "y");
     running.line("watch: changed d/0");
     running.line("watch: exit status: 0");

@@ -60,6 +60,15 @@ impl Running {
         }
     }
 
+    /// Waits for a line that has `text` in it, unless it was there already: what a program writes to standard error comes
+    /// beside its standard output, before or after.
+    #[track_caller]
+    pub fn beside(&mut self, text: &str) {
+        if !self.seen.iter().any(|line| line.contains(text)) {
+            self.line(text);
+        }
+    }
+
     /// The next line with `text` in it, if it comes within this time.
     pub fn line_within(&mut self, limit: Duration, text: &str) -> Option<String> {
         self.find(limit, |line| line.contains(text))
