@@ -499,7 +499,8 @@ mod tests {
         let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
         let change = Change::read(&a).low_water(100);
         assert_eq!((change.get_fflags(), change.get_data()), (kq_sys::NOTE_LOWAT, 100));
-        assert_eq!(Change::write(&a).low_water(usize::MAX).get_data(), i64::MAX);
+        let most = i64::try_from(usize::MAX).unwrap_or(i64::MAX);
+        assert_eq!(Change::write(&a).low_water(usize::MAX).get_data(), most);
     }
 
     #[test]
