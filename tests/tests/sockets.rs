@@ -3,12 +3,11 @@
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::net::UnixListener;
 
 use kq::{Change, Errno, EventKind, Flags};
 use kq_tests::descriptor::checked;
 use kq_tests::queue::{want_read, want_write};
-use kq_tests::{get, listen, pair, put, tcp_pair, TempDir, TestQueue, LIMIT};
+use kq_tests::{get, listen, pair, put, tcp_pair, TestQueue, LIMIT};
 
 /// A TCP socket that is not connected.
 fn fresh_socket() -> TcpStream {
@@ -194,8 +193,8 @@ fn a_socket_that_is_not_connected_is_not_ready() {
 #[test]
 #[cfg(freebsd_abi)] // so in its kernel, whose TCP sockets say it, too
 fn a_listening_unix_socket_that_was_shut_went_on_listening() {
-    let dir = TempDir::new();
-    let listener = UnixListener::bind(dir.join("s")).unwrap();
+    let dir = kq_tests::TempDir::new();
+    let listener = std::os::unix::net::UnixListener::bind(dir.join("s")).unwrap();
     let mut queue = TestQueue::new();
     queue.set(Change::read(&listener).udata(1));
     // FreeBSD says ENOTCONN, and does it.

@@ -261,6 +261,7 @@ pub(crate) fn pipe_size(fd: RawFd) -> Result<c_int> {
 }
 
 /// Whether a pipe has a name in a file system.
+#[allow(clippy::unnecessary_cast)] // another type with another C library
 pub(crate) fn is_fifo(fd: RawFd) -> bool {
     const PIPEFS_MAGIC: u64 = 0x5049_5045;
     let mut status = MaybeUninit::<libc::statfs>::zeroed();
