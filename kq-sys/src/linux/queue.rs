@@ -12,6 +12,7 @@ use super::event_list::EventList;
 use super::knote::{Index, Key, Knotes, Source};
 use super::ready::{Ready, Token};
 use super::scan::wait_of;
+use super::stale::Strangers;
 use super::sys::{self, Result};
 use super::timer::Clocks;
 use super::{answer, constants::*, fail, kevent, registry, timespec};
@@ -142,8 +143,7 @@ pub(super) struct State {
     pub(super) inotify: Option<OwnedFd>,
     /// Those that are being told of a notification; kept for its memory.
     pub(super) told: Vec<Key>,
-    /// The last key that came up and belongs to no knote.
-    pub(super) stranger: Key,
+    pub(super) strangers: Strangers,
 }
 
 impl Queue {
@@ -375,7 +375,7 @@ impl State {
             now: sys::seconds(),
             is_number_unproven: false,
             is_stale_entry_left: false,
-            stranger: TOKEN,
+            strangers: Strangers::NONE,
         }
     }
 
