@@ -284,6 +284,9 @@ impl Queue {
         nevents: usize,
         timeout: *const timespec,
     ) -> c_int {
+        if nchanges > 0 && changes.is_null() {
+            return fail(libc::EFAULT);
+        }
         // FreeBSD fetches so many events before it finds that they have nowhere to go.
         const FETCHED_AT_ONCE: usize = 8;
         let is_nowhere = events.is_null() && nevents > 0;
@@ -297,7 +300,7 @@ impl Queue {
         // SAFETY: the caller's promise, or the memory of the vector, which outlives the list.
         let mut list = unsafe { EventList::new(events, nevents) };
         if nchanges > 0 {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's promise, and not null, as was just seen.
             match unsafe { self.apply(changes, nchanges, &mut list) } {
                 Ok(Applied::NoRoomForReceipt) => return 0,
                 // Outcomes of changes are counted also where they have nowhere to go.
@@ -321,12 +324,9 @@ impl Queue {
     /// Applies a list of changes.
     ///
     /// # Safety
-    /// `changes` must be null or valid for reading `count` entries; it may be the array of `list`.
+    /// As of `State::apply`.
     #[inline(always)] // see `syscall`
     unsafe fn apply(&self, changes: *const kevent, count: usize, list: &mut EventList) -> Result<Applied> {
-        if changes.is_null() {
-            return Err(libc::EFAULT);
-        }
         let mut state = self.lock();
         // SAFETY: the caller's promise.
         let applied = unsafe { state.apply(changes, count, list) };
