@@ -703,10 +703,9 @@ impl State {
         self.arm_clocks()?;
         // Also where nothing is to be switched: a queue whose number was closed must not take a trigger silently.
         if mem::take(&mut self.is_number_unproven) {
-            self.switch_token().map_err(|_| libc::EBADF)
-        } else {
-            self.show_ready()
+            self.switch_token()?;
         }
+        self.show_ready()
     }
 }
 
