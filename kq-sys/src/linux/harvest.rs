@@ -177,9 +177,8 @@ impl State {
                 Source::File(_) => self.deliver_file(index),
                 Source::Signal(_) => Some(self.deliver_signal(index)),
                 Source::Descriptor(_) => self.look_at_descriptor(index),
-                Source::User { .. } | Source::Process(_) | Source::Inode(_) | Source::Parent(_) | Source::Vacant => {
-                    None
-                }
+                Source::Process(_) => self.take_process(index),
+                Source::User { .. } | Source::Inode(_) | Source::Parent(_) | Source::Vacant => None,
             };
             self.deliver(event, key, harvest, list);
         }
