@@ -277,7 +277,7 @@ impl State {
     }
 
     #[inline(never)]
-    fn renew(&mut self, index: Index) -> Result<()> {
+    pub(super) fn renew(&mut self, index: Index) -> Result<()> {
         self.renew_in_place(index)
     }
 
