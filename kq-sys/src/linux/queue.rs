@@ -570,8 +570,8 @@ impl State {
         } else if is_descriptor && self.is(change.ident as RawFd) {
             return Err(libc::EINVAL);
         } else if change.flags & EV_ADD == 0 {
-            let open = !is_descriptor || sys::is_open(change.ident as RawFd);
-            return Err(if open { libc::ENOENT } else { libc::EBADF });
+            let is_open = !self.closed && (!is_descriptor || sys::is_open(change.ident as RawFd));
+            return Err(if is_open { libc::ENOENT } else { libc::EBADF });
         }
         let attached = match change.filter {
             EVFILT_READ | EVFILT_WRITE => self.attach_descriptor(change),
@@ -712,4 +712,39 @@ impl State {
 /// Whether a change of the filter may need no call on the queue's number, which would tell that it was closed.
 fn needs_proof(filter: i16) -> bool {
     matches!(filter, EVFILT_USER | EVFILT_VNODE | EVFILT_SIGNAL | EVFILT_EMPTY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trigger() -> kevent {
+        kevent { ident: 1, filter: EVFILT_USER, flags: 0, fflags: NOTE_TRIGGER, data: 0, udata: core::ptr::null_mut() }
+    }
+
+    fn change(queue: &Queue, change: kevent) -> (c_int, sys::Errno) {
+        // SAFETY: one change, and no list of events.
+        let answer = unsafe { queue.kevent(&change, 1, core::ptr::null_mut(), 0, core::ptr::null()) };
+        (answer, sys::errno())
+    }
+
+    #[test]
+    fn a_change_of_a_queue_that_was_closed_since_it_was_found_found_no_knote() {
+        let number = Queue::create(true).unwrap();
+        let queue = registry::find(number).unwrap();
+        assert_eq!(Queue::close(number), Ok(()));
+        assert_eq!(change(queue, trigger()), (-1, libc::EBADF));
+        assert_eq!(change(queue, kevent { flags: EV_DELETE, ..trigger() }), (-1, libc::EBADF));
+    }
+
+    #[test]
+    fn a_trigger_on_a_number_that_is_another_epoll_instance_found_no_knote() {
+        let number = Queue::create(true).unwrap();
+        let queue = registry::find(number).unwrap();
+        assert_eq!(change(queue, kevent { flags: EV_ADD, ..trigger() }).0, 0);
+        let another = sys::epoll_create(true).unwrap();
+        sys::take_over(&another, number).unwrap();
+        assert_eq!(change(queue, trigger()), (-1, libc::EBADF));
+        assert_eq!(Queue::close(number), Ok(()));
+    }
 }
