@@ -239,6 +239,34 @@ fn ending_the_knote_of_a_directory_took_the_events_of_another() {
     queue.sees(&[want(&to, VnodeEvents::WRITE), want(&moved, VnodeEvents::DELETE)]);
 }
 
+#[test]
+fn a_directory_that_moved_often_between_two_looks_hung_the_queue() {
+    use kq::VnodeEvents;
+    let _serial = serial();
+    let dir = kq_tests::TempDir::new();
+    for name in ["here", "there", "here/moved"] {
+        std::fs::create_dir(dir.join(name)).unwrap();
+    }
+    let open = |name: &str| std::fs::File::open(dir.join(name)).unwrap();
+    let (here, there, moved) = (open("here"), open("there"), open("here/moved"));
+    let mut queue = TestQueue::new();
+    for file in [&here, &there] {
+        queue.set(Change::vnode(file, VnodeEvents::DELETE | VnodeEvents::WRITE).clear());
+    }
+    queue.set(Change::vnode(&moved, VnodeEvents::DELETE).clear());
+    // More than is read at once where the kernel tells of each.
+    for _ in 0..200 {
+        std::fs::rename(dir.join("here/moved"), dir.join("there/moved")).unwrap();
+        std::fs::rename(dir.join("there/moved"), dir.join("here/moved")).unwrap();
+    }
+    let want = |file: &std::fs::File, event: VnodeEvents| {
+        kq_tests::want(kq::Filter::VNODE, file.as_raw_fd() as usize).flags(Flags::CLEAR).fflags(event.bits())
+    };
+    queue.sees(&[want(&here, VnodeEvents::WRITE), want(&there, VnodeEvents::WRITE)]);
+    std::fs::remove_dir(dir.join("here/moved")).unwrap();
+    queue.sees(&[want(&here, VnodeEvents::WRITE), want(&moved, VnodeEvents::DELETE)]);
+}
+
 // The BSDs' queues have no descriptors beside their own.
 #[cfg(linux)]
 #[test]

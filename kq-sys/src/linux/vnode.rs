@@ -138,6 +138,13 @@ impl State {
         }
     }
 
+    fn is_subscribed(&self, index: Index) -> bool {
+        match &self.knotes[index].source {
+            Source::Vnode(watched) | Source::File(watched) | Source::Parent(watched) => watched.inode != NONE,
+            _ => false,
+        }
+    }
+
     fn inode(&mut self, index: Index) -> Option<&mut Inode> {
         match &mut self.knotes[index].source {
             Source::Inode(inode) => Some(inode),
@@ -182,7 +189,9 @@ impl State {
         }
         let inotify = self.need_inotify()?;
         let mut watch = self.inotify_add(inotify, index, wanted | libc::IN_MASK_ADD)?;
-        if self.knotes.find(INODE, watch as usize).is_some() {
+        // A watch of a directory's own directory is not one of these: it says only that something was removed there, which
+        // a look at the directory confirms; and it is added in the middle of a harvest, where a directory was moved.
+        if self.knotes[index].filter != PARENT && self.knotes.find(INODE, watch as usize).is_some() {
             // What happened before is not for this one; those that hear of it may go, and take the watch along.
             self.harvest_inotify();
             watch = self.inotify_add(inotify, index, wanted | libc::IN_MASK_ADD)?;
@@ -410,8 +419,9 @@ impl State {
     fn notify_all(&mut self) {
         let mask = libc::IN_MODIFY | libc::IN_ATTRIB | libc::IN_CREATE;
         let everything = sys::Notification { watch: 0, mask, cookie: 0, is_named: false };
-        let all: Vec<Key> = self.knotes.indexes().map(|index| self.knotes.key(index)).collect();
-        for key in all {
+        let subscribed = self.knotes.indexes().filter(|index| self.is_subscribed(*index));
+        let keys: Vec<Key> = subscribed.map(|index| self.knotes.key(index)).collect();
+        for key in keys {
             if let Some(index) = self.knotes.by_key(key) {
                 self.tell(index, &everything, Move::Within);
             }
