@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -265,6 +265,41 @@ fn a_directory_that_moved_often_between_two_looks_hung_the_queue() {
     queue.sees(&[want(&here, VnodeEvents::WRITE), want(&there, VnodeEvents::WRITE)]);
     std::fs::remove_dir(dir.join("here/moved")).unwrap();
     queue.sees(&[want(&here, VnodeEvents::WRITE), want(&moved, VnodeEvents::DELETE)]);
+}
+
+#[test]
+fn a_directory_in_which_something_always_happened_kept_a_change_from_ending() {
+    use kq::VnodeEvents;
+    let _serial = serial();
+    let dir = kq_tests::TempDir::new();
+    let names: Vec<String> = (0..40).map(|number| format!("d{number}")).collect();
+    let make = |name: &String| {
+        std::fs::create_dir(dir.join(name)).unwrap();
+        std::fs::File::open(dir.join(name)).unwrap()
+    };
+    let directories: Vec<std::fs::File> = names.iter().map(make).collect();
+    let queue = Kqueue::new().unwrap();
+    let watched: Vec<Change> =
+        directories.iter().map(|file| Change::vnode(file, VnodeEvents::DELETE).clear()).collect();
+    queue.apply(&watched).unwrap();
+    let (done, renames) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (a, b) = (dir.join("a"), dir.join("b"));
+            std::fs::write(&a, "").unwrap();
+            while !done.load(Ordering::SeqCst) {
+                std::fs::rename(&a, &b).unwrap();
+                std::fs::rename(&b, &a).unwrap();
+                renames.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        while renames.load(Ordering::SeqCst) < 2_000 {
+            for events in [VnodeEvents::DELETE | VnodeEvents::ATTRIB, VnodeEvents::DELETE] {
+                queue.apply(&[Change::vnode(&directories[0], events).clear()]).unwrap();
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    });
 }
 
 // The BSDs' queues have no descriptors beside their own.

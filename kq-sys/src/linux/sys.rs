@@ -481,11 +481,16 @@ impl NotificationBuffer {
         NotificationBuffer([0; 4096])
     }
 
-    /// The next notifications, or `None` where there are none left.
-    pub(crate) fn read(&mut self, inotify: RawFd) -> Option<impl Iterator<Item = Notification> + '_> {
+    /// The next notifications of so many bytes that are left, or `None` where there are none left.
+    pub(crate) fn read(&mut self, inotify: RawFd, left: &mut usize) -> Option<impl Iterator<Item = Notification> + '_> {
+        let room = self.0.len().min(*left);
+        if room == 0 {
+            return None;
+        }
         // SAFETY: the buffer has that many bytes.
-        let read = unsafe { libc::read(inotify, self.0.as_mut_ptr().cast(), self.0.len()) };
+        let read = unsafe { libc::read(inotify, self.0.as_mut_ptr().cast(), room) };
         let mut rest = &self.0[..usize::try_from(read).ok().filter(|read| *read > 0)?];
+        *left -= rest.len();
         Some(core::iter::from_fn(move || {
             const HEADER: usize = mem::size_of::<libc::inotify_event>();
             if rest.len() < HEADER {

@@ -351,14 +351,16 @@ impl State {
         self.inotify.as_ref().map(|inotify| (inotify.as_raw_fd(), INTEREST, INOTIFY))
     }
 
-    /// Reads what inotify has, and tells it to the knotes.
+    /// Reads what inotify has by now, and tells it to the knotes. What comes meanwhile is left to the next harvest, for
+    /// which its entry comes up again: where there is always more, this would never end.
     #[inline(never)] // it has a large buffer
     pub(super) fn harvest_inotify(&mut self) {
         let Some(inotify) = self.inotify.as_ref().map(AsRawFd::as_raw_fd) else { return };
         // The first half of a rename, until it is known whether the second is of the same directory.
         let mut moved: Option<sys::Notification> = None;
         let mut buffer = sys::NotificationBuffer::new();
-        while let Some(notifications) = buffer.read(inotify) {
+        let mut left = sys::bytes_to_read(inotify).map_or(0, |bytes| bytes as usize);
+        while let Some(notifications) = buffer.read(inotify, &mut left) {
             for notification in notifications {
                 let mut how = Move::Across;
                 if let Some(from) = moved.take() {
