@@ -5,7 +5,8 @@ use std::os::fd::RawFd;
 
 use super::backlog::connections_waiting;
 use super::knote::{Index, Knote, Source, NONE};
-use super::queue::{Queue, Set, State, PROBE};
+use super::queue::{Queue, State, PROBE};
+use super::sets::Set;
 use super::sys::{self, Result};
 use super::timer::Patience;
 use super::{constants::*, kevent, registry};

@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::knote::{Index, Key, Source};
 use super::perf::Perf;
-use super::queue::{Set, State};
+use super::queue::State;
+use super::sets::Set;
 use super::sys::{self, Errno, Result};
 use super::{constants::*, kevent};
 

@@ -7,7 +7,8 @@
 use std::os::fd::RawFd;
 
 use super::knote::{Index, Key, Source};
-use super::queue::{Set, State, TOKEN};
+use super::queue::{State, TOKEN};
+use super::sets::Set;
 use super::sys::{self, Result};
 
 /// Entries that came up and belong to no knote. Which of them come up again and again is found as Brent finds a cycle:
