@@ -8,6 +8,8 @@ mod descriptor;
 mod event_list;
 mod file;
 mod harvest;
+mod inotify;
+mod kind;
 mod knote;
 mod lock;
 mod perf;
