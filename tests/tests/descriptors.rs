@@ -192,6 +192,29 @@ fn closed_descriptors_do_not_keep_the_queue_awake() {
     queue.sees(&[want_read(&reader).data(1).udata(99)]);
 }
 
+#[test]
+#[cfg(linux)] // there the queue itself has to find them
+fn several_deleted_knotes_of_closed_files_kept_the_queue_awake() {
+    let _serial = serial();
+    for several in [1, 2, 3, 10] {
+        let mut queue = TestQueue::new();
+        let mut dups = Vec::new();
+        for _ in 0..several {
+            let (reader, writer) = pipe();
+            put(&writer, 1);
+            queue.set(Change::read(&reader));
+            let change = Change::read(&reader).delete();
+            dups.push((far_dup(&reader), writer));
+            drop(reader);
+            assert_eq!(queue.apply(change), Err(libc::EBADF));
+        }
+        queue.nothing();
+        // What is left there is ready, and wakes every wait.
+        let entries = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", queue.kq.as_raw_fd())).unwrap();
+        assert!(!entries.contains("tfd:"), "of {several}: {entries}");
+    }
+}
+
 /// How many descriptors this process has open below `end`.
 fn open_below(end: i32) -> usize {
     // SAFETY: takes numbers only.

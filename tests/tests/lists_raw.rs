@@ -230,6 +230,16 @@ fn null_lists() {
 }
 
 #[test]
+#[cfg(freebsd_abi)] // as its kernel copies a few changes at a time
+fn null_lists_that_were_said_to_be_endless_took_memory() {
+    let queue = Queue::new();
+    let most = count_t::MAX;
+    // SAFETY: the kernel finds that the lists are not there.
+    let neither = unsafe { kevent(queue.0, ptr::null(), most, ptr::null_mut(), most, &AT_ONCE) };
+    assert_eq!(answer(neither), Err(libc::EFAULT));
+}
+
+#[test]
 #[cfg(freebsd_abi)] // observed there
 fn a_null_list_for_an_event() {
     let (reader, _writer) = full_pipe();

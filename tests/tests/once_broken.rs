@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -237,6 +237,69 @@ fn ending_the_knote_of_a_directory_took_the_events_of_another() {
     queue.sees(&[want(&to, VnodeEvents::WRITE)]);
     std::fs::remove_dir(dir.join("to/moved")).unwrap();
     queue.sees(&[want(&to, VnodeEvents::WRITE), want(&moved, VnodeEvents::DELETE)]);
+}
+
+#[test]
+fn a_directory_that_moved_often_between_two_looks_hung_the_queue() {
+    use kq::VnodeEvents;
+    let _serial = serial();
+    let dir = kq_tests::TempDir::new();
+    for name in ["here", "there", "here/moved"] {
+        std::fs::create_dir(dir.join(name)).unwrap();
+    }
+    let open = |name: &str| std::fs::File::open(dir.join(name)).unwrap();
+    let (here, there, moved) = (open("here"), open("there"), open("here/moved"));
+    let mut queue = TestQueue::new();
+    for file in [&here, &there] {
+        queue.set(Change::vnode(file, VnodeEvents::DELETE | VnodeEvents::WRITE).clear());
+    }
+    queue.set(Change::vnode(&moved, VnodeEvents::DELETE).clear());
+    // More than is read at once where the kernel tells of each.
+    for _ in 0..200 {
+        std::fs::rename(dir.join("here/moved"), dir.join("there/moved")).unwrap();
+        std::fs::rename(dir.join("there/moved"), dir.join("here/moved")).unwrap();
+    }
+    let want = |file: &std::fs::File, event: VnodeEvents| {
+        kq_tests::want(kq::Filter::VNODE, file.as_raw_fd() as usize).flags(Flags::CLEAR).fflags(event.bits())
+    };
+    queue.sees(&[want(&here, VnodeEvents::WRITE), want(&there, VnodeEvents::WRITE)]);
+    std::fs::remove_dir(dir.join("here/moved")).unwrap();
+    queue.sees(&[want(&here, VnodeEvents::WRITE), want(&moved, VnodeEvents::DELETE)]);
+}
+
+#[test]
+fn a_directory_in_which_something_always_happened_kept_a_change_from_ending() {
+    use kq::VnodeEvents;
+    let _serial = serial();
+    let dir = kq_tests::TempDir::new();
+    let names: Vec<String> = (0..40).map(|number| format!("d{number}")).collect();
+    let make = |name: &String| {
+        std::fs::create_dir(dir.join(name)).unwrap();
+        std::fs::File::open(dir.join(name)).unwrap()
+    };
+    let directories: Vec<std::fs::File> = names.iter().map(make).collect();
+    let queue = Kqueue::new().unwrap();
+    let watched: Vec<Change> =
+        directories.iter().map(|file| Change::vnode(file, VnodeEvents::DELETE).clear()).collect();
+    queue.apply(&watched).unwrap();
+    let (done, renames) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (a, b) = (dir.join("a"), dir.join("b"));
+            std::fs::write(&a, "").unwrap();
+            while !done.load(Ordering::SeqCst) {
+                std::fs::rename(&a, &b).unwrap();
+                std::fs::rename(&b, &a).unwrap();
+                renames.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        while renames.load(Ordering::SeqCst) < 2_000 {
+            for events in [VnodeEvents::DELETE | VnodeEvents::ATTRIB, VnodeEvents::DELETE] {
+                queue.apply(&[Change::vnode(&directories[0], events).clear()]).unwrap();
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    });
 }
 
 // The BSDs' queues have no descriptors beside their own.

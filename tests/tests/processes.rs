@@ -1,10 +1,11 @@
 //! PROC: exits with their status, of children that run, are zombies, or are gone.
 
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use kq::{Change, Event, EventKind, Filter, Flags, ProcEvents};
-use kq_tests::{child, pipe, serial, want, Child, TestQueue, Want, LIMIT};
+use kq_tests::{child, get, pipe, put, serial, want, Child, TestQueue, Want, LIMIT};
 
 /// Wants the exit of a child with this wait status.
 fn want_exit(child: &Child, status: i64) -> Want {
@@ -219,6 +220,46 @@ fn an_exit_before_a_change_was_lost_with_what_was_asked_then() {
         queue.set(Change::process(child.pid(), ProcEvents::empty()).enable().udata(2));
         queue.sees(&[want_exit(&child, 0x400).udata(2)]);
         queue.nothing();
+    }
+}
+
+#[test]
+#[cfg(freebsd_abi)] // as above
+fn a_fork_before_a_change_came_with_the_next_event_only() {
+    let _serial = serial();
+    let (told, tells) = pipe();
+    let (ends, end) = pipe();
+    for is_disabled in [true, false] {
+        let (tells, ends) = (tells.as_raw_fd(), ends.as_raw_fd());
+        // SAFETY: fork, waitpid, write and read are async-signal-safe.
+        let mut child = unsafe {
+            Child::forked(|| {
+                let grandchild = libc::fork();
+                if grandchild == 0 {
+                    libc::_exit(0);
+                }
+                libc::waitpid(grandchild, std::ptr::null_mut(), 0);
+                let mut byte = [0_u8];
+                libc::write(tells, byte.as_ptr().cast(), 1);
+                libc::read(ends, byte.as_mut_ptr().cast(), 1);
+                0
+            })
+        };
+        let mut queue = TestQueue::new();
+        let watched = Change::process(child.pid(), ProcEvents::FORK).udata(1);
+        match queue.apply(if is_disabled { watched.disabled() } else { watched }) {
+            // There the note takes a performance event, which the machine may keep from its users.
+            Err(libc::ENOTSUP) if cfg!(linux) => return,
+            outcome => assert_eq!(outcome, Ok(())),
+        }
+        child.release();
+        get(&told, 1);
+        queue.set(watched.enable());
+        let events = queue.wait(LIMIT);
+        assert!(matches!(events[..], [event] if event.fflags() == kq_sys::NOTE_FORK), "{events:?}");
+        queue.nothing();
+        put(&end, 1);
+        child.reap();
     }
 }
 

@@ -54,6 +54,19 @@ fn the_edge_of_a_queue_with_an_event_already_was_lost() {
 }
 
 #[test]
+#[cfg(freebsd_abi)] // as above
+fn the_edge_of_an_event_that_was_added_and_triggered_by_one_call_was_lost() {
+    let (mut outer, inner) = (TestQueue::new(), TestQueue::new());
+    outer.set(Change::read(&inner.kq).clear());
+    for ready in 1..4 {
+        let event = Change::user(ready).clear();
+        inner.kq.apply(&[event, event.trigger()]).unwrap();
+        outer.sees(&[want_read(&inner.kq).flags(Flags::CLEAR).data(ready as i64)]);
+        outer.nothing();
+    }
+}
+
+#[test]
 fn a_queue_of_descriptors_in_a_queue() {
     let (reader, writer) = pipe();
     let (mut outer, mut inner) = (TestQueue::new(), TestQueue::new());

@@ -6,7 +6,8 @@ use std::os::fd::AsRawFd;
 use super::descriptor::Plain;
 use super::event_list::{Entries, EventList};
 use super::knote::{Index, Key, Source};
-use super::queue::{Set, State, CLOCKS, HIGHEST_KEY, INNER, INOTIFY, SIGNALS, TOKEN};
+use super::queue::{State, CLOCKS, HIGHEST_KEY, INNER, INOTIFY, SIGNALS, TOKEN};
+use super::sets::Set;
 use super::sys::{self, Result, Wait};
 use super::timer::{MONOTONIC, REALTIME};
 use super::{constants::*, kevent};
@@ -128,9 +129,15 @@ impl State {
         list: &mut EventList,
     ) {
         let (key, knote) = (self.knotes.key(index), &self.knotes[index]);
-        // Switched off since epoll gave the entry; or a level entry that comes up for the second time in this call, as
-        // it will at the next.
-        if knote.disabled || knote.harvest == harvest && knote.is_level() {
+        // Switched off since epoll gave the entry.
+        if knote.disabled {
+            return;
+        }
+        // It comes up for the second time in this call, and is the next one's: an edge has to be shown again for that.
+        if knote.harvest == harvest && matches!(knote.source, Source::Descriptor(_)) {
+            if knote.has(EV_CLEAR | EV_ONESHOT | EV_DISPATCH) {
+                let _ = self.renew(index);
+            }
             return;
         }
         let event = match knote.source {
@@ -177,9 +184,8 @@ impl State {
                 Source::File(_) => self.deliver_file(index),
                 Source::Signal(_) => Some(self.deliver_signal(index)),
                 Source::Descriptor(_) => self.look_at_descriptor(index),
-                Source::User { .. } | Source::Process(_) | Source::Inode(_) | Source::Parent(_) | Source::Vacant => {
-                    None
-                }
+                Source::Process(_) => self.take_process(index),
+                Source::User { .. } | Source::Inode(_) | Source::Parent(_) | Source::Vacant => None,
             };
             self.deliver(event, key, harvest, list);
         }
@@ -203,9 +209,47 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
     use super::super::queue::Queue;
     use super::super::{registry, timespec};
     use super::*;
+
+    #[test]
+    fn an_edge_came_twice_in_one_call() {
+        let number = Queue::create(true).unwrap();
+        let queue = registry::find(number).unwrap();
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        let read = kevent {
+            ident: reader.as_raw_fd() as usize,
+            filter: EVFILT_READ,
+            flags: EV_ADD | EV_CLEAR,
+            fflags: 0,
+            data: 0,
+            udata: core::ptr::null_mut(),
+        };
+        let mut events = [read];
+        // SAFETY: one change, and no list of events.
+        let added = unsafe { queue.kevent(&read, 1, core::ptr::null_mut(), 0, core::ptr::null()) };
+        assert_eq!(added, 0);
+        let harvest = queue.lock().next_harvest(true);
+        // Two looks of one call, and bytes that come between them.
+        let looks = [1, 2].map(|_| {
+            writer.write_all(b"x").unwrap();
+            // SAFETY: room for one event, which outlives the list.
+            let mut list = unsafe { EventList::new(events.as_mut_ptr(), 1) };
+            let mut entries = list.fetch(number, Wait::NO).unwrap();
+            queue.lock().harvest(&mut entries, harvest, &mut list);
+            list.length
+        });
+        assert_eq!(looks, [1, 0]);
+        let second = timespec { tv_sec: 1, tv_nsec: 0 };
+        // SAFETY: room for one event, and a time that lives across the call.
+        let seen = unsafe { queue.kevent(core::ptr::null(), 0, events.as_mut_ptr(), 1, &second) };
+        assert_eq!((seen, events[0].data), (1, 2));
+        assert_eq!(Queue::close(number), Ok(()));
+    }
 
     #[test]
     fn a_knote_without_an_event_yet_was_skipped_when_the_count_of_harvests_came_round() {

@@ -47,7 +47,7 @@ pub(super) struct Knote {
     pub(super) ready: bool,
     /// How long until it is looked at again, where that is what it takes.
     pub(super) patience: Patience,
-    /// The last harvest that delivered it: a level entry that comes up twice in one call is delivered once.
+    /// The last harvest that delivered it: what comes up twice in one call is delivered once.
     pub(super) harvest: u32,
     /// Where it stands in the heap of a clock, `NONE` while it is in none.
     pub(super) place: u32,
@@ -136,11 +136,6 @@ impl Knote {
     #[inline]
     pub(super) fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
-    }
-
-    /// Neither edge-triggered nor delivered once: what it watches is reported for as long as it is so.
-    pub(super) fn is_level(&self) -> bool {
-        matches!(self.source, Source::Descriptor(_)) && !self.has(EV_CLEAR | EV_ONESHOT | EV_DISPATCH)
     }
 
     /// The event as the knote stands.

@@ -2,18 +2,23 @@
 
 mod abi;
 mod backlog;
+mod changes;
 mod constants;
 mod descriptor;
 mod event_list;
 mod file;
 mod harvest;
+mod inotify;
+mod kind;
 mod knote;
+mod lock;
 mod perf;
 mod process;
 mod queue;
 mod ready;
 mod registry;
 mod scan;
+mod sets;
 mod signal;
 mod signals;
 mod stale;

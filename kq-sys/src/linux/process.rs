@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::knote::{Index, Key, Source};
 use super::perf::Perf;
-use super::queue::{Set, State};
+use super::queue::State;
+use super::sets::Set;
 use super::sys::{self, Errno, Result};
 use super::{constants::*, kevent};
 
@@ -50,7 +51,11 @@ impl State {
     pub(super) fn prepare_process(&mut self, index: Index, fflags: u32) -> Result<()> {
         refuse_tracking(fflags)?;
         self.note_process(index);
-        self.need_perf(index, fflags)
+        self.need_perf(index, fflags)?;
+        if self.knotes[index].fflags != 0 {
+            self.need_token()?;
+        }
+        Ok(())
     }
 
     /// Notes in the knote what has happened to the process, as far as it is asked for.
@@ -81,6 +86,10 @@ impl State {
         knote.asked_data = change.data;
         for (fd, interest, key) in self.process_entries(index).into_iter().flatten() {
             self.ctl(libc::EPOLL_CTL_MOD, fd, interest, key)?;
+        }
+        // Its entries do not tell again of what was noted already.
+        if self.knotes[index].fflags != 0 && !self.knotes[index].disabled {
+            self.ready.push(&mut self.knotes, index);
         }
         Ok(())
     }
@@ -156,6 +165,7 @@ impl State {
     #[inline(never)]
     pub(super) fn take_process(&mut self, index: Index) -> Option<kevent> {
         self.note_process(index);
+        self.ready.remove(&mut self.knotes, index);
         let knote = &mut self.knotes[index];
         let event = knote.event();
         if event.flags & EV_EOF != 0 || event.flags & EV_ONESHOT != 0 && event.fflags != 0 {

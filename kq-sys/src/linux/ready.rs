@@ -168,7 +168,8 @@ impl State {
         token.entry = if shown { Entry::Shown } else { Entry::Off };
         self.unwritten = false;
         let (number, interest) = (token.number(), token.interest());
-        self.ctl(libc::EPOLL_CTL_MOD, number, interest, TOKEN)
+        // The token is there: another errno than EBADF says that the number is somebody else's epoll instance by now.
+        self.ctl(libc::EPOLL_CTL_MOD, number, interest, TOKEN).map_err(|_| libc::EBADF)
     }
 
     /// The token, if it is to be written to.

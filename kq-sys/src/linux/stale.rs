@@ -7,8 +7,37 @@
 use std::os::fd::RawFd;
 
 use super::knote::{Index, Key, Source};
-use super::queue::{Set, State};
+use super::queue::{State, TOKEN};
+use super::sets::Set;
 use super::sys::{self, Result};
+
+/// Entries that came up and belong to no knote. Which of them come up again and again is found as Brent finds a cycle:
+/// by keeping one of them in mind, and after twice as many as the last time another one.
+pub(super) struct Strangers {
+    kept: Key,
+    /// How many others came since.
+    others: u32,
+    /// After how many of them the next one is kept.
+    patience: u32,
+}
+
+impl Strangers {
+    /// The token is nobody's knote, and no stranger.
+    pub(super) const NONE: Strangers = Strangers { kept: TOKEN, others: 0, patience: 1 };
+
+    /// Whether an entry comes again; the next ones are looked at as if none had come before.
+    fn comes_again(&mut self, key: Key) -> bool {
+        if key == self.kept {
+            *self = Strangers::NONE;
+            return true;
+        }
+        self.others += 1;
+        if self.others == self.patience {
+            *self = Strangers { kept: key, others: 0, patience: self.patience.saturating_mul(2) };
+        }
+        false
+    }
+}
 
 impl State {
     /// The knote's number is no longer the file that its entry stands for.
@@ -21,11 +50,11 @@ impl State {
         }
     }
 
-    /// An entry came up that belongs to no knote. Removed at the second time, or the set is a new one then.
+    /// An entry came up that belongs to no knote. Removed when it comes again, or the set is a new one then.
     #[cold]
     pub(super) fn meet_stranger(&mut self, set: Set, key: Key) {
         // Mostly of a knote that was deleted since epoll gave the entry. What is still there comes again.
-        if core::mem::replace(&mut self.stranger, key) == key {
+        if self.strangers.comes_again(key) {
             self.purge(set, key);
         }
     }

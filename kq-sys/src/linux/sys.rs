@@ -3,7 +3,6 @@
 use core::ffi::{c_int, c_void};
 use core::mem::{self, MaybeUninit};
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::syscall::syscall;
@@ -32,7 +31,7 @@ pub(crate) fn set_errno(errno: Errno) {
 }
 
 #[inline]
-fn check(result: c_int) -> Result<c_int> {
+pub(crate) fn check(result: c_int) -> Result<c_int> {
     if result < 0 {
         Err(last_errno())
     } else {
@@ -42,7 +41,7 @@ fn check(result: c_int) -> Result<c_int> {
 
 /// # Safety
 /// The result must be of a call that makes a descriptor.
-unsafe fn owned(result: c_int) -> Result<OwnedFd> {
+pub(crate) unsafe fn owned(result: c_int) -> Result<OwnedFd> {
     // SAFETY: by the caller's promise the descriptor was just made, so that nobody else has it.
     check(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -439,64 +438,6 @@ pub(crate) fn offset_of(fd: RawFd) -> Result<libc::off_t> {
         Err(errno())
     } else {
         Ok(offset)
-    }
-}
-
-pub(crate) fn inotify_init() -> Result<OwnedFd> {
-    // SAFETY: takes no pointer, and makes a descriptor.
-    unsafe { owned(libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK)) }
-}
-
-/// Watches the file of a descriptor, or the directory above it; gives the watch's number, which is the file's in this
-/// instance.
-pub(crate) fn inotify_add(inotify: RawFd, fd: RawFd, above: bool, mask: u32) -> Result<i32> {
-    // Written without allocating, with room for any number and a zero at the end.
-    let mut path = [0u8; 40];
-    let suffix = if above { "/.." } else { "" };
-    write!(&mut path[..39], "/proc/thread-self/fd/{fd}{suffix}").map_err(|_| libc::ENAMETOOLONG)?;
-    // SAFETY: `path` ends with a zero and lives across the call.
-    check(unsafe { libc::inotify_add_watch(inotify, path.as_ptr().cast(), mask) })
-}
-
-pub(crate) fn inotify_remove(inotify: RawFd, watch: i32) {
-    // A watch that the kernel removed by itself is EINVAL.
-    // SAFETY: takes no pointer.
-    unsafe { libc::inotify_rm_watch(inotify, watch) };
-}
-
-/// What inotify tells, without the name.
-pub(crate) struct Notification {
-    pub(crate) watch: i32,
-    pub(crate) mask: u32,
-    pub(crate) cookie: u32,
-    /// It is of an entry of the watched directory, not of the watched file itself.
-    pub(crate) is_named: bool,
-}
-
-/// Room for reading notifications: at least one with the longest name.
-#[repr(align(8))]
-pub(crate) struct NotificationBuffer([u8; 4096]);
-
-impl NotificationBuffer {
-    pub(crate) fn new() -> NotificationBuffer {
-        NotificationBuffer([0; 4096])
-    }
-
-    /// The next notifications, or `None` where there are none left.
-    pub(crate) fn read(&mut self, inotify: RawFd) -> Option<impl Iterator<Item = Notification> + '_> {
-        // SAFETY: the buffer has that many bytes.
-        let read = unsafe { libc::read(inotify, self.0.as_mut_ptr().cast(), self.0.len()) };
-        let mut rest = &self.0[..usize::try_from(read).ok().filter(|read| *read > 0)?];
-        Some(core::iter::from_fn(move || {
-            const HEADER: usize = mem::size_of::<libc::inotify_event>();
-            if rest.len() < HEADER {
-                return None;
-            }
-            // SAFETY: as many bytes are there, and an inotify_event is plain integers.
-            let header = unsafe { rest.as_ptr().cast::<libc::inotify_event>().read_unaligned() };
-            rest = rest.get(HEADER + header.len as usize..).unwrap_or_default();
-            Some(Notification { watch: header.wd, mask: header.mask, cookie: header.cookie, is_named: header.len > 0 })
-        }))
     }
 }
 

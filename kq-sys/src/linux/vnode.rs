@@ -7,6 +7,7 @@
 use core::mem;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use super::inotify::{self, Notification, NotificationBuffer};
 use super::knote::{Index, Key, Source, INODE, NONE, PARENT};
 use super::queue::{State, INOTIFY};
 use super::sys::{self, Errno, Result};
@@ -138,6 +139,13 @@ impl State {
         }
     }
 
+    fn is_subscribed(&self, index: Index) -> bool {
+        match &self.knotes[index].source {
+            Source::Vnode(watched) | Source::File(watched) | Source::Parent(watched) => watched.inode != NONE,
+            _ => false,
+        }
+    }
+
     fn inode(&mut self, index: Index) -> Option<&mut Inode> {
         match &mut self.knotes[index].source {
             Source::Inode(inode) => Some(inode),
@@ -182,7 +190,9 @@ impl State {
         }
         let inotify = self.need_inotify()?;
         let mut watch = self.inotify_add(inotify, index, wanted | libc::IN_MASK_ADD)?;
-        if self.knotes.find(INODE, watch as usize).is_some() {
+        // A watch of a directory's own directory is not one of these: it says only that something was removed there, which
+        // a look at the directory confirms; and it is added in the middle of a harvest, where a directory was moved.
+        if self.knotes[index].filter != PARENT && self.knotes.find(INODE, watch as usize).is_some() {
             // What happened before is not for this one; those that hear of it may go, and take the watch along.
             self.harvest_inotify();
             watch = self.inotify_add(inotify, index, wanted | libc::IN_MASK_ADD)?;
@@ -227,7 +237,7 @@ impl State {
             }
             if next == NONE {
                 if let Some(inotify) = &self.inotify {
-                    sys::inotify_remove(inotify.as_raw_fd(), watch);
+                    inotify::remove(inotify.as_raw_fd(), watch);
                 }
                 self.knotes.remove(inode);
                 return;
@@ -281,7 +291,7 @@ impl State {
     /// Watches a knote's file, or the directory that it is in.
     fn inotify_add(&self, inotify: RawFd, index: Index, mask: u32) -> Result<i32> {
         let knote = &self.knotes[index];
-        sys::inotify_add(inotify, knote.ident as RawFd, knote.filter == PARENT, mask)
+        inotify::add(inotify, knote.ident as RawFd, knote.filter == PARENT, mask)
     }
 
     /// Nothing tells that a directory was removed while it is open, but the directory that it was in.
@@ -329,7 +339,7 @@ impl State {
 
     fn need_inotify(&mut self) -> Result<RawFd> {
         if self.inotify.is_none() {
-            let inotify = sys::inotify_init()?;
+            let inotify = inotify::init()?;
             self.ctl(libc::EPOLL_CTL_ADD, inotify.as_raw_fd(), INTEREST, INOTIFY)?;
             self.own_number(inotify.as_raw_fd());
             self.inotify = Some(inotify);
@@ -342,14 +352,16 @@ impl State {
         self.inotify.as_ref().map(|inotify| (inotify.as_raw_fd(), INTEREST, INOTIFY))
     }
 
-    /// Reads what inotify has, and tells it to the knotes.
+    /// Reads what inotify has by now, and tells it to the knotes. What comes meanwhile is left to the next harvest, for
+    /// which its entry comes up again: where there is always more, this would never end.
     #[inline(never)] // it has a large buffer
     pub(super) fn harvest_inotify(&mut self) {
         let Some(inotify) = self.inotify.as_ref().map(AsRawFd::as_raw_fd) else { return };
         // The first half of a rename, until it is known whether the second is of the same directory.
-        let mut moved: Option<sys::Notification> = None;
-        let mut buffer = sys::NotificationBuffer::new();
-        while let Some(notifications) = buffer.read(inotify) {
+        let mut moved: Option<Notification> = None;
+        let mut buffer = NotificationBuffer::new();
+        let mut left = sys::bytes_to_read(inotify).map_or(0, |bytes| bytes as usize);
+        while let Some(notifications) = buffer.read(inotify, &mut left) {
             for notification in notifications {
                 let mut how = Move::Across;
                 if let Some(from) = moved.take() {
@@ -373,7 +385,7 @@ impl State {
         }
     }
 
-    fn notify(&mut self, notification: &sys::Notification, how: Move) {
+    fn notify(&mut self, notification: &Notification, how: Move) {
         if notification.mask & libc::IN_Q_OVERFLOW != 0 {
             return self.notify_all();
         }
@@ -409,9 +421,10 @@ impl State {
     /// inotify lost notifications: all that may have happened has.
     fn notify_all(&mut self) {
         let mask = libc::IN_MODIFY | libc::IN_ATTRIB | libc::IN_CREATE;
-        let everything = sys::Notification { watch: 0, mask, cookie: 0, is_named: false };
-        let all: Vec<Key> = self.knotes.indexes().map(|index| self.knotes.key(index)).collect();
-        for key in all {
+        let everything = Notification { watch: 0, mask, cookie: 0, is_named: false };
+        let subscribed = self.knotes.indexes().filter(|index| self.is_subscribed(*index));
+        let keys: Vec<Key> = subscribed.map(|index| self.knotes.key(index)).collect();
+        for key in keys {
             if let Some(index) = self.knotes.by_key(key) {
                 self.tell(index, &everything, Move::Within);
             }
@@ -419,7 +432,7 @@ impl State {
     }
 
     /// Tells one knote what happened to its file.
-    fn tell(&mut self, index: Index, notification: &sys::Notification, how: Move) {
+    fn tell(&mut self, index: Index, notification: &Notification, how: Move) {
         if self.watched(index).is_none() {
             return;
         }
