@@ -244,7 +244,7 @@ impl Queue {
             state.leave();
             return Ok(true);
         }
-        if core::mem::take(&mut state.is_stale_entry_left) {
+        if scan.wait != Wait::NO && core::mem::take(&mut state.is_stale_entry_left) {
             // It ends every wait at once, and only time can bring the means to remove it.
             drop(state);
             std::thread::sleep(core::time::Duration::from_millis(5));
@@ -275,4 +275,32 @@ fn wait_for(timeout: &timespec) -> Result<Wait> {
         return Ok(Wait::FOREVER);
     }
     Ok(Wait::nanos(seconds as u64 * sys::NANOS_PER_SEC + nanos as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::super::{kevent, EVFILT_READ};
+    use super::*;
+
+    #[test]
+    fn a_call_that_must_not_wait_slept_because_of_an_entry_that_nobody_can_remove() {
+        let number = Queue::create(true).unwrap();
+        let queue = registry::find(number).unwrap();
+        let ready = sys::eventfd(1).unwrap();
+        const NOBODY: super::super::knote::Key = 1 << 40;
+        let mut state = queue.lock();
+        state.ctl(libc::EPOLL_CTL_ADD, ready.as_raw_fd(), libc::EPOLLIN as u32, NOBODY).unwrap();
+        state.is_stale_entry_left = true;
+        drop(state);
+        let mut event =
+            kevent { ident: 0, filter: EVFILT_READ, flags: 0, fflags: 0, data: 0, udata: core::ptr::null_mut() };
+        let at_once = timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: room for one event, and a time that lives across the call.
+        let seen = unsafe { queue.kevent(core::ptr::null(), 0, &mut event, 1, &at_once) };
+        assert_eq!(seen, 0);
+        assert!(queue.lock().is_stale_entry_left, "a sleep uses it up");
+        assert_eq!(Queue::close(number), Ok(()));
+    }
 }
