@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::shared::{Contender, Family};
+use crate::shared::{Contender, Family, LONG};
 
 /// How much time may be spent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,8 @@ pub enum Effort {
 
 /// A round may take so many times that with what is not measured.
 const UNMEASURED: u32 = 8;
-/// The time for one question with one value of its number.
+/// The time for one question with one value of its number: for those of several threads, whose rounds are long and
+/// differ, it is four times that.
 const BUDGET: Duration = Duration::from_millis(2_500);
 const MOST_ROUNDS: usize = 301;
 const FEWEST_ROUNDS: usize = 7;
@@ -91,13 +92,14 @@ impl Row {
 
 /// Measures contenders in rounds, each in every round.
 fn in_turns(mut contenders: Vec<Contender>, round: Duration, operations: u64, effort: Effort) -> Vec<Time> {
+    let budget = if round >= LONG { BUDGET * 4 } else { BUDGET };
     let start = Instant::now();
     let turns: Vec<u64> = contenders.iter_mut().map(|contender| turns_of(contender, round, effort)).collect();
     let mut samples = vec![Vec::new(); contenders.len()];
     let mut order: Vec<usize> = (0..contenders.len()).collect();
     let mut chance = Chance(0x2545_f491_4f6c_dd1d);
     for number in 0..MOST_ROUNDS {
-        if number >= FEWEST_ROUNDS && start.elapsed() > BUDGET || number > 0 && effort == Effort::Least {
+        if number >= FEWEST_ROUNDS && start.elapsed() > budget || number > 0 && effort == Effort::Least {
             break;
         }
         chance.shuffle(&mut order);

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use super::pin::{place, placements};
+
 /// The first argument of a program that is to be the client.
 const ARGUMENT: &str = "--echo-client";
 const MESSAGE: usize = 64;
@@ -56,6 +58,8 @@ pub fn be_client() -> bool {
     if first != ARGUMENT {
         return false;
     }
+    // The server is on the first.
+    place(*placements().last().expect("a placement"), 1);
     let (port, connections): (u16, usize) = (port.parse().expect("a port"), connections.parse().expect("a number"));
     let connect = |_| {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("a server that accepts");

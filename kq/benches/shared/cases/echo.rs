@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::super::echo::Client;
+use super::super::pin::{place, placements};
 use super::super::poller::{Poller, Wait};
 use super::super::{Case, Family, Field, Run, LONG};
 use super::ROOM;
@@ -45,6 +46,7 @@ impl Case for Echo {
 
 /// Echoes on all connections until the client has closed them.
 fn serve<P: Poller>(connections: &[TcpStream]) {
+    place(*placements().last().expect("a placement"), 0);
     let mut poller = P::new(ROOM);
     let fds: Vec<RawFd> = connections.iter().map(AsRawFd::as_raw_fd).collect();
     for connection in connections {
