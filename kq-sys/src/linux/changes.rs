@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 
 use super::event_list::EventList;
 use super::knote::{Index, Source};
+use super::lock::Locked;
 use super::queue::{Queue, State};
 use super::scan::wait_of;
 use super::sys::{self, Result};
@@ -28,12 +29,30 @@ impl Queue {
     ) -> c_int {
         if nchanges == 1 && nevents == 0 {
             // SAFETY: null or valid, by the caller's promise.
-            if let Some(triggered) = unsafe { changes.as_ref() }.and_then(|change| self.trigger(change)) {
-                return answer(triggered.map(|()| 0));
+            if let Some(change) = unsafe { changes.as_ref() } {
+                return match self.trigger(change) {
+                    Some(triggered) => answer(triggered.map(|()| 0)),
+                    None => self.change_one(change),
+                };
             }
         }
         // SAFETY: the caller's promise.
         unsafe { self.change_and_scan(changes, nchanges, events, nevents, timeout) }
+    }
+
+    /// Applies one change, of which there is room to tell nothing but its error.
+    #[inline(never)]
+    fn change_one(&self, change: &kevent) -> c_int {
+        if change.filter == 0 {
+            return 0;
+        }
+        let mut change = *change;
+        change.flags &= !EV_SYSFLAGS;
+        let mut state = self.lock();
+        let outcome = state.register(&mut change);
+        let shown = self.settle(state);
+        // A receipt without room ends the call before that.
+        answer(outcome.and(if change.flags & EV_RECEIPT == 0 { shown } else { Ok(()) }).map(|()| 0))
     }
 
     /// # Safety
@@ -93,13 +112,20 @@ impl Queue {
         let mut state = self.lock();
         // SAFETY: the caller's promise.
         let applied = unsafe { state.apply(changes, count, list) };
-        let shown = state.settle_after_changes();
-        self.signals.store(state.signals, Ordering::Relaxed);
-        state.leave();
+        let shown = self.settle(state);
         if let Ok(Applied::All) = applied {
             shown?;
         }
         applied
+    }
+
+    /// Unlocks after changes, when what they have changed is settled.
+    #[inline(always)] // see `syscall`
+    fn settle(&self, mut state: Locked<'_>) -> Result<()> {
+        let settled = state.settle_after_changes();
+        self.signals.store(state.signals, Ordering::Relaxed);
+        state.leave();
+        settled
     }
 }
 
@@ -198,7 +224,7 @@ impl State {
     }
 
     /// Adds a knote to the table.
-    #[inline]
+    #[inline(never)]
     pub(super) fn insert(&mut self, change: &kevent, source: Source) -> Result<Index> {
         self.knotes.insert(change, source).ok_or(libc::ENOMEM)
     }

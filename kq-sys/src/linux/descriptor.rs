@@ -124,7 +124,7 @@ impl State {
             kind: Kind::Unknown,
             known: self.now,
         };
-        let index = self.insert(change, Source::Descriptor(watch))?;
+        let index = self.knotes.insert(change, Source::Descriptor(watch)).ok_or(libc::ENOMEM)?;
         let (key, interest) = (self.knotes.key(index), self.interest(index));
         let other =
             self.knotes.find_beside(index, if change.filter == EVFILT_READ { EVFILT_WRITE } else { EVFILT_READ });

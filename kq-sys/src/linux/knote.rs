@@ -214,7 +214,7 @@ impl Knotes {
     }
 
     /// Adds a knote whose (filter, ident) is not there; `None` where the table is full.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, change: &kevent, source: Source) -> Option<Index> {
         if self.vacant == NONE && !self.grow() {
             return None;
