@@ -1,11 +1,10 @@
 //! PROC: exits with their status, of children that run, are zombies, or are gone.
 
-use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use kq::{Change, Event, EventKind, Filter, Flags, ProcEvents};
-use kq_tests::{child, get, pipe, put, serial, want, Child, TestQueue, Want, LIMIT};
+use kq_tests::{child, pipe, serial, want, Child, TestQueue, Want, LIMIT};
 
 /// Wants the exit of a child with this wait status.
 fn want_exit(child: &Child, status: i64) -> Want {
@@ -230,7 +229,7 @@ fn a_fork_before_a_change_came_with_the_next_event_only() {
     let (told, tells) = pipe();
     let (ends, end) = pipe();
     for is_disabled in [true, false] {
-        let (tells, ends) = (tells.as_raw_fd(), ends.as_raw_fd());
+        let (tells, ends) = (std::os::fd::AsRawFd::as_raw_fd(&tells), std::os::fd::AsRawFd::as_raw_fd(&ends));
         // SAFETY: fork, waitpid, write and read are async-signal-safe.
         let mut child = unsafe {
             Child::forked(|| {
@@ -253,12 +252,12 @@ fn a_fork_before_a_change_came_with_the_next_event_only() {
             outcome => assert_eq!(outcome, Ok(())),
         }
         child.release();
-        get(&told, 1);
+        kq_tests::get(&told, 1);
         queue.set(watched.enable());
         let events = queue.wait(LIMIT);
         assert!(matches!(events[..], [event] if event.fflags() == kq_sys::NOTE_FORK), "{events:?}");
         queue.nothing();
-        put(&end, 1);
+        kq_tests::put(&end, 1);
         child.reap();
     }
 }
