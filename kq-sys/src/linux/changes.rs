@@ -43,11 +43,7 @@ impl Queue {
     /// Applies one change, of which there is room to tell nothing but its error.
     #[inline(never)]
     fn change_one(&self, change: &kevent) -> c_int {
-        if change.filter == 0 {
-            return 0;
-        }
-        let mut change = *change;
-        change.flags &= !EV_SYSFLAGS;
+        let Some(mut change) = taken(*change) else { return 0 };
         let mut state = self.lock();
         let outcome = state.register(&mut change);
         let shown = self.settle(state);
@@ -145,12 +141,7 @@ impl State {
     unsafe fn apply(&mut self, changes: *const kevent, count: usize, list: &mut EventList) -> Result<Applied> {
         for position in 0..count {
             // SAFETY: within the list. Read before its outcome is written, which goes to this place or an earlier one.
-            let mut change = unsafe { changes.add(position).read() };
-            // FreeBSD skips an entry without a filter.
-            if change.filter == 0 {
-                continue;
-            }
-            change.flags &= !EV_SYSFLAGS;
+            let Some(mut change) = taken(unsafe { changes.add(position).read() }) else { continue };
             let outcome = self.register(&mut change);
             if outcome.is_ok() && change.flags & EV_RECEIPT == 0 {
                 continue;
@@ -331,6 +322,13 @@ impl State {
         }
         self.show_ready()
     }
+}
+
+/// A change as it is applied, without the system's own flags; `None` for one without a filter, which FreeBSD skips.
+#[inline(always)]
+fn taken(mut change: kevent) -> Option<kevent> {
+    change.flags &= !EV_SYSFLAGS;
+    (change.filter != 0).then_some(change)
 }
 
 /// Whether a change of the filter may need no call on the queue's number, which would tell that it was closed.

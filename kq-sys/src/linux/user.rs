@@ -13,11 +13,6 @@ impl Queue {
         if change.filter != EVFILT_USER || change.flags != 0 || change.fflags & NOTE_TRIGGER == 0 {
             return None;
         }
-        self.trigger_only(change)
-    }
-
-    #[inline(always)]
-    fn trigger_only(&self, change: &kevent) -> Option<Result<()>> {
         let mut state = self.lock();
         let index = state.knotes.find(EVFILT_USER, change.ident)?;
         let knote = &mut state.knotes[index];
