@@ -191,7 +191,7 @@ impl Kqueue {
     }
 
     /// Applies a list of any length, until a change fails.
-    #[inline]
+    #[inline(always)] // see kq-sys's `syscall`
     fn apply_list(&self, changes: &[Change]) -> Result<(), ApplyError> {
         for list in changes.chunks(sys::MAX_LIST) {
             // With no room for events a kernel stops at the first change that fails, takes no event, and does not wait.

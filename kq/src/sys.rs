@@ -86,7 +86,7 @@ pub(crate) enum Then {
 /// `changes` is valid for reading `count` entries and `events` for writing `room` entries. They may be the same
 /// memory. On DragonFly, whose kernel writes every failed change without looking at `room`, either `room` is at
 /// least `count`, or `room` is 0 and `events` is null.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn call(
     queue: RawFd,
     changes: *const Raw,

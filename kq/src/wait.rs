@@ -28,7 +28,7 @@ impl Kqueue {
     /// assert!(queue.wait(&mut events, Some(Duration::from_millis(1)))?.is_empty());
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)] // see kq-sys's `syscall`
     pub fn wait<'b>(&self, buffer: &'b mut EventBuffer, timeout: Option<Duration>) -> io::Result<&'b [Event]> {
         self.harvest(&[], buffer, wait_for(timeout))?;
         Ok(buffer.events())
@@ -93,7 +93,7 @@ impl Kqueue {
     }
 
     /// One call: applies changes that the buffer has room for, and fills the buffer.
-    #[inline]
+    #[inline(always)]
     fn harvest(&self, changes: &[Change], buffer: &mut EventBuffer, wait: Wait) -> Result<(), Errno> {
         let room = buffer.capacity();
         let slots = buffer.as_mut_ptr();

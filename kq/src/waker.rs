@@ -94,7 +94,7 @@ impl Waker {
     ///
     /// # Errors
     /// ENOENT if the waker's user event was deleted, EBADF in a forked child.
-    #[inline]
+    #[inline(always)] // see kq-sys's `syscall`
     pub fn wake(&self) -> io::Result<()> {
         // A forked child has the sockets, too, and perhaps another queue under the number.
         if !self.queue.is_ours() {

@@ -11,38 +11,25 @@ use super::lock::Locked;
 use super::queue::{Queue, State};
 use super::scan::wait_of;
 use super::sys::{self, Result};
+use super::user::is_trigger;
 use super::{answer, constants::*, fail, kevent, timespec};
 
 impl Queue {
-    /// kevent(2) with changes, or without an event list.
-    ///
-    /// # Safety
-    /// As of `kevent`.
-    #[inline(never)]
-    pub(super) unsafe fn change(
-        &self,
-        changes: *const kevent,
-        nchanges: usize,
-        events: *mut kevent,
-        nevents: usize,
-        timeout: *const timespec,
-    ) -> c_int {
-        if nchanges == 1 && nevents == 0 {
-            // SAFETY: null or valid, by the caller's promise.
-            if let Some(change) = unsafe { changes.as_ref() } {
-                return match self.trigger(change) {
-                    Some(triggered) => answer(triggered.map(|()| 0)),
-                    None => self.change_one(change),
-                };
-            }
+    /// kevent(2) with one change, of which there is room to tell nothing but its error.
+    #[inline(always)] // see `syscall`
+    pub(super) fn change_one(&self, change: &kevent) -> c_int {
+        if !is_trigger(change) {
+            return self.apply_one(change);
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.change_and_scan(changes, nchanges, events, nevents, timeout) }
+        let (answer, unwritten) = self.trigger(change);
+        if let Some(token) = unwritten {
+            token.write();
+        }
+        answer
     }
 
-    /// Applies one change, of which there is room to tell nothing but its error.
     #[inline(never)]
-    fn change_one(&self, change: &kevent) -> c_int {
+    pub(super) fn apply_one(&self, change: &kevent) -> c_int {
         let Some(mut change) = taken(*change) else { return 0 };
         let mut state = self.lock();
         let outcome = state.register(&mut change);
@@ -51,10 +38,12 @@ impl Queue {
         answer(outcome.and(if change.flags & EV_RECEIPT == 0 { shown } else { Ok(()) }).map(|()| 0))
     }
 
+    /// kevent(2) with changes, or without an event list.
+    ///
     /// # Safety
     /// As of `kevent`.
     #[inline(never)]
-    unsafe fn change_and_scan(
+    pub(super) unsafe fn change(
         &self,
         changes: *const kevent,
         nchanges: usize,

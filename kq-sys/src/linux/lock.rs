@@ -6,7 +6,7 @@ use core::ops::{Deref, DerefMut};
 use parking_lot::MutexGuard;
 
 use super::queue::State;
-use super::sys;
+use super::ready::Unwritten;
 
 /// A queue's state while it is locked. After that the token is written to, if that is due.
 pub(super) struct Locked<'a>(ManuallyDrop<MutexGuard<'a, State>>);
@@ -20,20 +20,26 @@ impl<'a> Locked<'a> {
     /// Unlocks, as dropping it does; where a system call's way back matters (see `syscall`), in place.
     #[inline(always)]
     pub(super) fn leave(self) {
+        if let Some(token) = self.unlock() {
+            token.write();
+        }
+    }
+
+    /// Unlocks, and leaves what is due to the caller: the token, if it is to be written to.
+    #[inline(always)]
+    pub(super) fn unlock(self) -> Option<Unwritten> {
         // SAFETY: it is not dropped after that.
-        unsafe { ManuallyDrop::new(self).unlock() };
+        unsafe { ManuallyDrop::new(self).release() }
     }
 
     /// # Safety
     /// Nothing may use it after that.
     #[inline(always)]
-    unsafe fn unlock(&mut self) {
-        let token = self.take_unwritten();
+    unsafe fn release(&mut self) -> Option<Unwritten> {
+        let unwritten = self.take_unwritten();
         // SAFETY: the guard is dropped here only, and nothing uses it any more, by the caller's promise.
         unsafe { ManuallyDrop::drop(&mut self.0) };
-        if let Some(token) = token {
-            sys::eventfd_write(&token);
-        }
+        unwritten
     }
 
     /// Gives way to threads that wait for the lock.
@@ -45,7 +51,9 @@ impl<'a> Locked<'a> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         // SAFETY: it is being dropped.
-        unsafe { self.unlock() };
+        if let Some(token) = unsafe { self.release() } {
+            token.write();
+        }
     }
 }
 

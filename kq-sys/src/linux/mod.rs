@@ -95,6 +95,7 @@ pub unsafe fn kqueuex(flags: u32) -> c_int {
 /// # Safety
 /// `changelist` must be null or valid for reading `nchanges` entries, `eventlist` null or valid for writing `nevents`, and
 /// `timeout` null or valid for reading. The lists may be the same array.
+#[inline(always)] // see `syscall`
 pub unsafe fn kevent(
     kq: c_int,
     changelist: *const kevent,

@@ -178,7 +178,7 @@ impl Queue {
     /// # Safety
     /// `changes` must be valid for reading `nchanges` entries and `events` for writing `nevents`; they may be the
     /// same array. `timeout` must be null or valid for reading.
-    #[inline]
+    #[inline(always)] // see `syscall`
     pub(super) unsafe fn kevent(
         &self,
         changes: *const kevent,
@@ -187,6 +187,12 @@ impl Queue {
         nevents: usize,
         timeout: *const timespec,
     ) -> c_int {
+        if nchanges == 1 && nevents == 0 {
+            // SAFETY: null or valid, by the caller's promise.
+            if let Some(change) = unsafe { changes.as_ref() } {
+                return self.change_one(change);
+            }
+        }
         if nchanges > 0 || nevents == 0 || events.is_null() {
             // SAFETY: the caller's promise.
             return unsafe { self.change(changes, nchanges, events, nevents, timeout) };

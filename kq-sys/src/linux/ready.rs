@@ -115,6 +115,20 @@ impl Token {
     }
 }
 
+/// The token of a queue that may be closed before it is written to.
+pub(super) struct Unwritten(Arc<OwnedFd>);
+
+impl Unwritten {
+    #[inline(always)] // see `syscall`
+    pub(super) fn write(self) {
+        sys::eventfd_write(&self.0);
+        self.let_go();
+    }
+
+    #[inline(never)]
+    fn let_go(self) {}
+}
+
 impl State {
     /// Makes the token, which is needed as soon as a knote's readiness is not epoll's business.
     pub(super) fn need_token(&mut self) -> Result<()> {
@@ -174,10 +188,10 @@ impl State {
 
     /// The token, if it is to be written to.
     #[inline]
-    pub(super) fn take_unwritten(&mut self) -> Option<Arc<OwnedFd>> {
+    pub(super) fn take_unwritten(&mut self) -> Option<Unwritten> {
         if self.unwritten {
             self.unwritten = false;
-            return self.token.as_ref().map(|token| Arc::clone(&token.eventfd));
+            return self.token.as_ref().map(|token| Unwritten(Arc::clone(&token.eventfd)));
         }
         None
     }

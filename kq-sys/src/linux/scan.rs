@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// Waits until there are events, and makes them; gives what kevent returns.
-    #[inline]
+    #[inline(always)] // see `syscall`
     pub(super) fn scan(&self, mut list: EventList, wait: Wait) -> c_int {
         let life = self.life();
         let has_end = wait != Wait::NO && wait != Wait::FOREVER;

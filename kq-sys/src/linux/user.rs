@@ -1,30 +1,36 @@
 //! EVFILT_USER: events that the program triggers.
 
+use core::ffi::c_int;
+
 use super::knote::{Index, Source};
 use super::queue::{Queue, State};
+use super::ready::Unwritten;
 use super::sys::Result;
-use super::{constants::*, kevent};
+use super::{answer, constants::*, kevent};
 
 impl Queue {
-    /// Applies a change that does nothing but trigger a knote, which is what waking a thread takes; `None` where it is
-    /// another one.
-    #[inline]
-    pub(super) fn trigger(&self, change: &kevent) -> Option<Result<()>> {
-        if change.filter != EVFILT_USER || change.flags != 0 || change.fflags & NOTE_TRIGGER == 0 {
-            return None;
-        }
+    /// Applies a change that does nothing but trigger a knote, which is what waking a thread takes; gives the answer, and
+    /// the token if it is to be written to.
+    #[inline(never)]
+    pub(super) fn trigger(&self, change: &kevent) -> (c_int, Option<Unwritten>) {
         let mut state = self.lock();
-        let index = state.knotes.find(EVFILT_USER, change.ident)?;
-        let knote = &mut state.knotes[index];
-        if knote.forced {
-            return None;
-        }
-        knote.udata = change.udata;
+        let found = state.knotes.find(EVFILT_USER, change.ident);
+        let Some(index) = found.filter(|index| !state.knotes[*index].forced) else {
+            drop(state);
+            return (self.apply_one(change), None);
+        };
+        state.knotes[index].udata = change.udata;
         state.modify_user(index, &mut { *change });
         let shown = state.show_ready();
-        state.leave();
-        Some(shown)
+        let unwritten = state.unlock();
+        (answer(shown.map(|()| 0)), unwritten)
     }
+}
+
+/// Whether a change does nothing but trigger a knote.
+#[inline]
+pub(super) fn is_trigger(change: &kevent) -> bool {
+    change.filter == EVFILT_USER && change.flags == 0 && change.fflags & NOTE_TRIGGER != 0
 }
 
 impl State {
