@@ -85,6 +85,7 @@ impl<E: Delivered> Buffer<E> {
     }
 
     /// Empties it, to be filled by a queue.
+    #[inline]
     fn start(&mut self, core: &Arc<Core<E::Value>>) {
         self.clear();
         self.pending.woken = false;
@@ -167,6 +168,7 @@ impl<'a, E: Delivered> Turns<'a, E> {
 impl<V: Clone> Core<V> {
     /// Waits until there are events of registrations, the waker wakes, or the time is up; the last two leave the buffer
     /// empty.
+    #[inline(always)] // see kq-sys's `syscall`
     pub(crate) fn wait<E: Delivered<Value = V>>(
         self: &Arc<Self>,
         queue: &kq::Kqueue,
@@ -178,54 +180,72 @@ impl<V: Clone> Core<V> {
             return Err(error(libc::EBADF));
         }
         buffer.start(self);
-        let deadline = match timeout {
-            Some(time) if !time.is_zero() => Instant::now().checked_add(time),
-            _ => None,
+        let end = match timeout {
+            Some(time) if time.is_zero() => End::Now,
+            Some(time) => Instant::now().checked_add(time).map_or(End::Never, End::At),
+            None => End::Never,
         };
-        let mut left = timeout;
+        match self.receive(queue, buffer, timeout) {
+            Ok(Received::Something | Received::Nothing) => Ok(()),
+            outcome => self.wait_on(outcome, queue, buffer, end),
+        }
+    }
+
+    /// Goes on after a look that came to nothing.
+    #[cold]
+    fn wait_on<E: Delivered<Value = V>>(
+        &self,
+        mut outcome: io::Result<Received>,
+        queue: &kq::Kqueue,
+        buffer: &mut Buffer<E>,
+        end: End,
+    ) -> io::Result<()> {
         loop {
-            let outcome = self.receive(queue, buffer, left);
-            self.end_orphans();
             match outcome {
                 Ok(Received::Something | Received::Nothing) => return Ok(()),
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 // A signal came, or events of registrations that are over: the time goes on.
                 Ok(Received::Strangers) | Err(_) => (),
             }
-            match deadline {
-                Some(deadline) => {
-                    let rest = deadline.saturating_duration_since(Instant::now());
-                    if rest.is_zero() {
-                        return Ok(());
-                    }
-                    left = Some(rest);
-                }
-                None if timeout.is_some_and(|time| time.is_zero()) => return Ok(()),
-                None => (),
+            let left = match end {
+                End::Now => return Ok(()),
+                End::At(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+                End::Never => None,
+            };
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(());
             }
+            outcome = self.receive(queue, buffer, left);
         }
     }
 
     /// Asks the kernel once, and looks up what it tells.
+    #[inline(always)]
     fn receive<E: Delivered<Value = V>>(
         &self,
         queue: &kq::Kqueue,
         buffer: &mut Buffer<E>,
         timeout: Option<Duration>,
     ) -> io::Result<Received> {
-        let _flight = self.flights.begin();
-        let events = queue.wait(&mut buffer.raw, timeout)?;
-        if events.is_empty() {
-            return Ok(Received::Nothing);
-        }
-        self.look_up(events, &mut buffer.pending);
-        match buffer.pending.entries.is_empty() && !buffer.pending.woken {
-            true => Ok(Received::Strangers),
-            false => Ok(Received::Something),
-        }
+        let flight = self.flights.begin();
+        let received = match queue.wait(&mut buffer.raw, timeout) {
+            Ok([]) => Ok(Received::Nothing),
+            Ok(events) => {
+                self.look_up(events, &mut buffer.pending);
+                match buffer.pending.entries.is_empty() && !buffer.pending.woken {
+                    true => Ok(Received::Strangers),
+                    false => Ok(Received::Something),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        drop(flight);
+        self.end_orphans();
+        received
     }
 
     /// Finds the registrations of the kernel's events, and the waker's among them.
+    #[inline(never)]
     pub(crate) fn look_up<E: Delivered<Value = V>>(&self, events: &[kq::Event], pending: &mut Pending<E>) {
         let mut woken = false;
         let mut slots = self.slots.lock();
@@ -249,6 +269,14 @@ impl<V: Clone> Core<V> {
         pending.seen = self.deregistrations.load(Ordering::Acquire);
         pending.woken |= woken;
     }
+}
+
+/// When a wait is over.
+#[derive(Clone, Copy)]
+enum End {
+    Now,
+    At(Instant),
+    Never,
 }
 
 /// What a call brought.

@@ -307,6 +307,7 @@ impl Kqueue {
     ///
     /// # Errors
     /// As [`await_events`](Kqueue::await_events).
+    #[inline(always)] // see kq-sys's `syscall`
     pub fn await_events_into(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         self.handle.wait(events.buffer(), timeout)
     }

@@ -26,12 +26,14 @@ pub(crate) struct Flight<'a> {
 
 impl Flights {
     /// Counts a wait in.
+    #[inline]
     pub(crate) fn begin(&self) -> Flight<'_> {
         let counter = self.counter(self.turns.load(Ordering::SeqCst));
         counter.fetch_add(1, Ordering::SeqCst);
         Flight { counter }
     }
 
+    #[inline]
     fn counter(&self, phase: usize) -> &AtomicUsize {
         match phase % 2 {
             0 => &self.even,
@@ -57,6 +59,7 @@ impl Flights {
 }
 
 impl Drop for Flight<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.counter.fetch_sub(1, Ordering::SeqCst);
     }

@@ -30,6 +30,7 @@ impl<V: Clone> Handle<V> {
         Ok(Handle { waker: Mutex::new(None), queue, core, left_over: Vec::new() })
     }
 
+    #[inline(always)] // see kq-sys's `syscall`
     pub(crate) fn wait<E: Delivered<Value = V>>(
         &self,
         buffer: &mut Buffer<E>,

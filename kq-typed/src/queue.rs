@@ -141,6 +141,7 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     /// EBADF in a forked child, to which queues do not pass.
+    #[inline(always)] // see kq-sys's `syscall`
     pub fn wait<'a>(&'a self, ready: &'a mut ReadyBuffer<T>, timeout: Option<Duration>) -> io::Result<Batch<'a, T>> {
         self.handle.wait(&mut ready.buffer, timeout)?;
         let Buffer { raw, pending, .. } = &mut ready.buffer;

@@ -42,6 +42,7 @@ impl Waker {
     ///
     /// # Errors
     /// EBADF if the queue was dropped, or is that of the process that this one was forked from.
+    #[inline(always)] // see kq-sys's `syscall`
     pub fn wake(&self) -> io::Result<()> {
         self.waker.upgrade().ok_or(error(libc::EBADF))?.wake()
     }
