@@ -115,6 +115,7 @@ impl Poller for Typed {
         fds.iter().for_each(|fd| drop(self.registrations.take(*fd as usize)));
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, mut handle: impl FnMut(RawFd)) -> usize {
         let mut count = 0;
         for event in self.queue.wait(&mut self.ready, timeout(wait)).unwrap() {
@@ -146,10 +147,12 @@ impl Wakes for Typed {
         self.queue.waker().unwrap()
     }
 
+    #[inline(always)]
     fn wake(waker: &Waker) {
         waker.wake().unwrap();
     }
 
+    #[inline(always)]
     fn wait_for_wake(&mut self) {
         // A wake is no event.
         self.wait(Wait::Forever, |_| ());
@@ -210,6 +213,7 @@ impl Poller for Dynamic {
         }
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, mut handle: impl FnMut(RawFd)) -> usize {
         self.queue.await_events_into(&mut self.events, timeout(wait)).unwrap();
         for event in &self.events {
@@ -242,10 +246,12 @@ impl Wakes for Dynamic {
         self.queue.waker().unwrap()
     }
 
+    #[inline(always)]
     fn wake(waker: &Waker) {
         waker.wake().unwrap();
     }
 
+    #[inline(always)]
     fn wait_for_wake(&mut self) {
         self.wait(Wait::Forever, |_| ());
     }

@@ -8,7 +8,9 @@ use super::pin::{place, placements};
 
 /// The first argument of a program that is to be the client.
 const ARGUMENT: &str = "--echo-client";
-const MESSAGE: usize = 64;
+/// What it says when it is done.
+const REPORT: &str = "done";
+pub const MESSAGE: usize = 64;
 
 pub struct Client {
     process: Child,
@@ -31,13 +33,17 @@ impl Client {
         Client { process, orders, reports }
     }
 
-    /// Has it send a message on each connection and wait for all echoes, so many times.
-    pub fn send_and_receive(&mut self, times: u64) {
+    /// Has it send so many messages on each connection, and wait for all echoes.
+    pub fn send(&mut self, times: u64) {
         let orders = self.orders.as_mut().expect("a client that was not ended");
         writeln!(orders, "{times}").expect("a client that listens");
+    }
+
+    /// Waits until it has received all echoes.
+    pub fn await_echoes(&mut self) {
         let mut report = String::new();
         self.reports.read_line(&mut report).expect("a client that answers");
-        assert_eq!(report.trim(), times.to_string());
+        assert_eq!(report.trim(), REPORT);
     }
 }
 
@@ -66,21 +72,41 @@ pub fn be_client() -> bool {
         stream.set_nodelay(true).expect("a socket that does not wait");
         stream
     };
-    let mut streams: Vec<TcpStream> = (0..connections).map(connect).collect();
+    let streams: Vec<TcpStream> = (0..connections).map(connect).collect();
     for order in std::io::stdin().lines() {
         let order = order.expect("a line");
-        let times: u64 = order.parse().expect("a number");
-        let mut message = [7; MESSAGE];
-        for _ in 0..times {
-            for stream in &mut streams {
-                stream.write_all(&message).expect("a message sent");
-            }
-            for stream in &mut streams {
-                stream.read_exact(&mut message).expect("an echo");
-            }
-        }
+        send_and_receive(&streams, order.parse().expect("a number"));
         let mut reports = std::io::stdout();
-        writeln!(reports, "{times}").and_then(|()| reports.flush()).expect("a report");
+        writeln!(reports, "{REPORT}").and_then(|()| reports.flush()).expect("a report");
     }
     true
+}
+
+/// Sends so many messages on each connection, one at a time, so that a server always has something to do: half of the
+/// connections have theirs under way while the echoes of the others are read.
+fn send_and_receive(streams: &[TcpStream], times: u64) {
+    let (first, second) = streams.split_at(streams.len() / 2);
+    send(first);
+    for turn in 1..=times {
+        send(second);
+        receive(first);
+        if turn < times {
+            send(first);
+        }
+        receive(second);
+    }
+}
+
+fn send(streams: &[TcpStream]) {
+    for mut stream in streams {
+        stream.write_all(&[7; MESSAGE]).expect("a message sent");
+    }
+}
+
+/// Begins with the one that was sent last, to sleep once at most: with each message would be to measure how fast a
+/// processor falls asleep and wakes.
+fn receive(streams: &[TcpStream]) {
+    for mut stream in streams.iter().rev() {
+        stream.read_exact(&mut [0; MESSAGE]).expect("an echo");
+    }
 }

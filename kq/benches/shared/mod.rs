@@ -82,6 +82,8 @@ pub struct Family {
 pub const SHORT: Duration = Duration::from_micros(300);
 /// One in which several threads get to do their part.
 pub const LONG: Duration = Duration::from_millis(2);
+/// One in which processes get to work together.
+pub const LONGER: Duration = Duration::from_millis(20);
 
 /// All questions to a field.
 pub fn families<F: Field>() -> Vec<Family> {

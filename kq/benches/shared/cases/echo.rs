@@ -1,14 +1,15 @@
 //! An echo server under load from another process, with N connections and the same handler for all.
 
+use std::cell::RefCell;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
-use std::thread;
+use std::rc::Rc;
 use std::time::Instant;
 
-use super::super::echo::Client;
-use super::super::pin::{place, placements};
+use super::super::echo::{Client, MESSAGE};
+use super::super::pin::{place, placements, unplace};
 use super::super::poller::{Poller, Wait};
-use super::super::{Case, Family, Field, Run, LONG};
+use super::super::{Case, Family, Field, Run, LONGER};
 use super::ROOM;
 
 pub fn families<F: Field>() -> Vec<Family> {
@@ -18,13 +19,33 @@ pub fn families<F: Field>() -> Vec<Family> {
         parameter: "connections",
         values: vec![10, 100, 1_000],
         unreached: None,
-        round: LONG,
+        round: LONGER,
         operations: |connections| connections as u64,
-        set_up: Box::new(|connections| F::pollers(&Echo(connections))),
+        set_up: Box::new(|connections| F::pollers(&Echo::new(connections))),
     }]
 }
 
-struct Echo(usize);
+/// All contenders serve the same connections, one after another: where sockets come to lie makes a difference, too.
+struct Echo(Rc<RefCell<Link>>);
+
+struct Link {
+    client: Client,
+    connections: Vec<TcpStream>,
+}
+
+impl Echo {
+    fn new(connections: usize) -> Echo {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
+        let client = Client::start(listener.local_addr().expect("the port's number").port(), connections);
+        let connections = (0..connections).map(|_| {
+            let connection = listener.accept().expect("a connection").0;
+            connection.set_nonblocking(true).expect("a socket that does not block");
+            connection.set_nodelay(true).expect("a socket that does not wait");
+            connection
+        });
+        Echo(Rc::new(RefCell::new(Link { connections: connections.collect(), client })))
+    }
+}
 
 impl Case for Echo {
     fn drains(&self) -> bool {
@@ -32,47 +53,42 @@ impl Case for Echo {
     }
 
     fn set_up<P: Poller>(&self) -> Run {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback");
-        let mut client = Client::start(listener.local_addr().expect("the port's number").port(), self.0);
-        let connections: Vec<TcpStream> = (0..self.0).map(|_| listener.accept().expect("a connection").0).collect();
-        thread::spawn(move || serve::<P>(&connections));
+        let link = Rc::clone(&self.0);
+        let mut poller = P::new(ROOM);
         Box::new(move |turns| {
+            let Link { client, connections } = &mut *link.borrow_mut();
+            let fds: Vec<RawFd> = connections.iter().map(AsRawFd::as_raw_fd).collect();
+            poller.add(&fds);
+            place(*placements().last().expect("a placement"), 0);
             let start = Instant::now();
-            client.send_and_receive(turns);
-            start.elapsed()
+            client.send(turns);
+            serve(&mut poller, fds.len() * MESSAGE * turns as usize);
+            client.await_echoes();
+            let elapsed = start.elapsed();
+            unplace();
+            poller.delete(&fds);
+            elapsed
         })
     }
 }
 
-/// Echoes on all connections until the client has closed them.
-fn serve<P: Poller>(connections: &[TcpStream]) {
-    place(*placements().last().expect("a placement"), 0);
-    let mut poller = P::new(ROOM);
-    let fds: Vec<RawFd> = connections.iter().map(AsRawFd::as_raw_fd).collect();
-    for connection in connections {
-        connection.set_nonblocking(true).expect("a socket that does not block");
-        connection.set_nodelay(true).expect("a socket that does not wait");
-    }
-    poller.add(&fds);
-    let mut open = connections.len();
-    let mut closed = Vec::new();
-    while open > 0 {
+/// Echoes what comes, until it was so many bytes.
+fn serve<P: Poller>(poller: &mut P, bytes: usize) {
+    let mut left = bytes;
+    while left > 0 {
         poller.wait(Wait::Forever, |fd| {
             let mut bytes = [0u8; 4_096];
             // SAFETY: room for so many bytes.
             let read = unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) };
             match usize::try_from(read) {
-                Ok(read) if read > 0 => {
+                Ok(read) => {
                     // SAFETY: so many bytes were just read.
                     let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), read) };
-                    assert_eq!(written, read as isize, "a message fits the socket's buffer");
+                    assert!(written > 0 && written as usize == read, "a message fits the socket's buffer");
+                    left -= read;
                 }
-                Ok(_) => closed.push(fd),
                 Err(_) => assert_eq!(std::io::Error::last_os_error().kind(), std::io::ErrorKind::WouldBlock),
             }
         });
-        open -= closed.len();
-        poller.delete(&closed);
-        closed.clear();
     }
 }

@@ -49,6 +49,7 @@ impl<const COUNT: bool> Poller for Epoll<COUNT> {
         fds.iter().for_each(|fd| self.control(libc::EPOLL_CTL_DEL, *fd, 0));
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, mut handle: impl FnMut(RawFd)) -> usize {
         let timeout = if wait == Wait::No { 0 } else { -1 };
         // SAFETY: the list's own length.
@@ -92,6 +93,7 @@ impl<const COUNT: bool> Wakes for Epoll<COUNT> {
         Arc::new(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
+    #[inline(always)]
     fn wake(waker: &Self::Waker) {
         let one = 1u64;
         // SAFETY: eight bytes to write.
@@ -99,6 +101,7 @@ impl<const COUNT: bool> Wakes for Epoll<COUNT> {
         assert_eq!(written, 8);
     }
 
+    #[inline(always)]
     fn wait_for_wake(&mut self) {
         while self.wait(Wait::Forever, |_| ()) == 0 {}
     }

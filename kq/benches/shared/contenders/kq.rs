@@ -81,6 +81,7 @@ impl<const DATA: bool, const EDGE: bool> Poller for Kq<DATA, EDGE> {
         self.apply(fds, Change::delete);
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, handle: impl FnMut(RawFd)) -> usize {
         hand_on::<DATA>(self.queue.wait(&mut self.events, timeout(wait)).unwrap(), handle)
     }
@@ -107,10 +108,12 @@ impl<const DATA: bool, const EDGE: bool> Wakes for Kq<DATA, EDGE> {
         Waker::new(&self.queue, 0, 0).unwrap()
     }
 
+    #[inline(always)]
     fn wake(waker: &Waker) {
         waker.wake().unwrap();
     }
 
+    #[inline(always)]
     fn wait_for_wake(&mut self) {
         while self.wait(Wait::Forever, |_| ()) == 0 {}
     }

@@ -42,6 +42,7 @@ impl Poller for Mio {
         }
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, mut handle: impl FnMut(RawFd)) -> usize {
         self.poll.poll(&mut self.events, (wait == Wait::No).then_some(Duration::ZERO)).unwrap();
         let mut count = 0;
@@ -76,10 +77,12 @@ impl Wakes for Mio {
         ::mio::Waker::new(self.poll.registry(), Token(usize::MAX)).unwrap()
     }
 
+    #[inline(always)]
     fn wake(waker: &::mio::Waker) {
         waker.wake().unwrap();
     }
 
+    #[inline(always)]
     fn wait_for_wake(&mut self) {
         while self.wait(Wait::Forever, |_| ()) == 0 {}
     }

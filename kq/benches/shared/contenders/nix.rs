@@ -62,6 +62,7 @@ impl Poller for Nix {
         self.apply(fds, EvFlags::EV_DELETE);
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, handle: impl FnMut(RawFd)) -> usize {
         let timeout = (wait == Wait::No).then_some(NOW);
         let count = self.queue.kevent(&[], &mut self.events, timeout).unwrap();

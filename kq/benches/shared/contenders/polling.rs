@@ -50,6 +50,7 @@ impl Poller for Polling {
         fds.iter().for_each(|fd| self.poller.delete(borrow(*fd)).unwrap());
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, mut handle: impl FnMut(RawFd)) -> usize {
         self.events.clear();
         self.poller.wait(&mut self.events, (wait == Wait::No).then_some(Duration::ZERO)).unwrap();
@@ -78,10 +79,12 @@ impl Wakes for Polling {
         Arc::clone(&self.poller)
     }
 
+    #[inline(always)]
     fn wake(waker: &Self::Waker) {
         waker.notify().unwrap();
     }
 
+    #[inline(always)]
     fn wait_for_wake(&mut self) {
         // It reports a notification as no event.
         self.wait(Wait::Forever, |_| ());

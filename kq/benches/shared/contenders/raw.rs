@@ -66,6 +66,7 @@ impl Poller for Raw {
         self.apply(fds, EV_DELETE);
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, handle: impl FnMut(RawFd)) -> usize {
         let count = if wait == Wait::No { self.queue.poll() } else { self.queue.wait() };
         self.hand_on(count, handle)
@@ -97,12 +98,14 @@ impl Wakes for Raw {
         self.queue.fd()
     }
 
+    #[inline(always)]
     fn wake(queue: &RawFd) {
         let mut trigger = entry(0, kq_sys::EVFILT_USER, 0);
         trigger.fflags = kq_sys::NOTE_TRIGGER;
         raw_queue::apply(*queue, &[trigger]);
     }
 
+    #[inline(always)]
     fn wait_for_wake(&mut self) {
         while self.queue.wait() == 0 {}
     }

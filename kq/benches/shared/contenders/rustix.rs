@@ -63,6 +63,7 @@ impl Poller for Rustix {
         self.apply(fds, EventFlags::DELETE);
     }
 
+    #[inline(always)]
     fn wait(&mut self, wait: Wait, handle: impl FnMut(RawFd)) -> usize {
         self.changes.clear();
         self.call((wait == Wait::No).then_some(Duration::ZERO), handle)
