@@ -80,7 +80,8 @@ impl Queue {
         }
         // SAFETY: null or valid, by the caller's promise.
         match wait_of(unsafe { timeout.as_ref() }) {
-            Ok(wait) => match self.scan(list, wait) {
+            // SAFETY: the caller's promise, or the memory of the vector; nothing is in the list yet.
+            Ok(wait) => match unsafe { self.scan(events, nevents, wait) } {
                 1.. if is_nowhere => fail(libc::EFAULT),
                 outcome => outcome,
             },

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use super::kevent;
 use super::knote::Key;
-use super::sys::{self, Result, Wait};
+use super::sys::{self, Result, Timeout, Wait};
 
 /// A caller's event list, and how much of it is filled.
 pub(super) struct EventList {
@@ -73,21 +73,39 @@ impl EventList {
     }
 
     /// Waits for entries of an epoll instance, as many as there is room for: none when the time is over.
-    #[inline(always)] // see `syscall`
     pub(super) fn fetch(&mut self, epoll: RawFd, wait: Wait) -> Result<Entries> {
-        self.fetch_some(epoll, self.room(), wait)
+        let (place, room) = self.end(self.room());
+        // SAFETY: valid for writing so many.
+        let fetched = unsafe { sys::epoll_wait(epoll, place, room, wait) }?;
+        Ok(Entries { next: place, left: fetched })
     }
 
-    /// The same, of no more than so many. What was fetched before must have been taken.
+    /// The same by one call, of no more than so many. What was fetched before must have been taken.
     #[inline(always)] // see `syscall`
-    pub(super) fn fetch_some(&mut self, epoll: RawFd, count: usize, wait: Wait) -> Result<Entries> {
-        let count = count.min(self.room()).min(MAX_ENTRIES);
+    pub(super) fn fetch_once(&mut self, epoll: RawFd, most: usize, timeout: Timeout) -> Result<Entries> {
+        let (place, room) = self.end(most);
+        // SAFETY: valid for writing so many.
+        let fetched = unsafe { sys::epoll_wait_once(epoll, place, room, timeout) }?;
+        Ok(Entries { next: place, left: fetched })
+    }
+
+    /// What `fetch_once` gave of all that there was room for, by its number.
+    ///
+    /// # Safety
+    /// So many were fetched into this place of this length, and nothing was put into the list since.
+    #[inline(always)]
+    pub(super) unsafe fn fetched(&self, count: usize) -> Entries {
+        Entries { next: self.end(self.room()).0, left: count }
+    }
+
+    /// The place for entries at the very end of the list, and its length: as many as there is room for, `most` at most. It
+    /// is valid for writing.
+    #[inline(always)]
+    fn end(&self, most: usize) -> (*mut libc::epoll_event, usize) {
+        let count = most.min(self.room()).min(MAX_ENTRIES);
         // SAFETY: the end of the list, by `new`'s contract; so many entries before it take no more than the events that
         // there is room for, and are aligned where events are.
-        let entries = unsafe { self.list.add(self.room).cast::<libc::epoll_event>().sub(count) };
-        // SAFETY: valid for writing so many, as just said.
-        let fetched = unsafe { sys::epoll_wait(epoll, entries, count, wait) }?;
-        Ok(Entries { next: entries, left: fetched })
+        (unsafe { self.list.add(self.room).cast::<libc::epoll_event>().sub(count) }, count)
     }
 
     /// The next entry: its readiness and its key.

@@ -8,7 +8,7 @@ use super::event_list::{Entries, EventList};
 use super::knote::{Index, Key, Source};
 use super::queue::{State, CLOCKS, HIGHEST_KEY, INNER, INOTIFY, SIGNALS, TOKEN};
 use super::sets::Set;
-use super::sys::{self, Result, Wait};
+use super::sys::{self, Result, Timeout};
 use super::timer::{MONOTONIC, REALTIME};
 use super::{constants::*, kevent};
 
@@ -87,7 +87,7 @@ impl State {
     #[inline(never)] // a system call in place
     pub(super) fn harvest_inner(&mut self, room: usize, harvest: u32, list: &mut EventList) -> bool {
         let Some(inner) = self.inner.as_ref().map(AsRawFd::as_raw_fd) else { return false };
-        let Ok(mut entries) = list.fetch_some(inner, room, Wait::NO) else { return false };
+        let Ok(mut entries) = list.fetch_once(inner, room, Timeout::NO) else { return false };
         let count = entries.len();
         while let Some((readiness, key)) = list.take(&mut entries) {
             self.take(Set::Inner, key, readiness, harvest, list);
@@ -239,7 +239,7 @@ mod tests {
             writer.write_all(b"x").unwrap();
             // SAFETY: room for one event, which outlives the list.
             let mut list = unsafe { EventList::new(events.as_mut_ptr(), 1) };
-            let mut entries = list.fetch(number, Wait::NO).unwrap();
+            let mut entries = list.fetch_once(number, 1, Timeout::NO).unwrap();
             queue.lock().harvest(&mut entries, harvest, &mut list);
             list.length
         });

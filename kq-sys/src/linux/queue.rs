@@ -7,7 +7,6 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use parking_lot::Mutex;
 
-use super::event_list::EventList;
 use super::knote::{Key, Knotes};
 use super::lock::Locked;
 use super::ready::{Ready, Token};
@@ -197,10 +196,10 @@ impl Queue {
             // SAFETY: the caller's promise.
             return unsafe { self.change(changes, nchanges, events, nevents, timeout) };
         }
-        // SAFETY: the caller's promise.
-        let (list, wait) = unsafe { (EventList::new(events, nevents), wait_of(timeout.as_ref())) };
-        match wait {
-            Ok(wait) => self.scan(list, wait),
+        // SAFETY: null or valid, by the caller's promise.
+        match wait_of(unsafe { timeout.as_ref() }) {
+            // SAFETY: the caller's promise, and not null.
+            Ok(wait) => unsafe { self.scan(events, nevents, wait) },
             Err(errno) => fail(errno),
         }
     }

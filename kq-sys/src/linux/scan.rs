@@ -5,17 +5,15 @@ use core::sync::atomic::Ordering;
 
 use super::event_list::{Entries, EventList};
 use super::queue::{turn, Queue, TOKEN};
-use super::sys::{self, Errno, Result, Wait};
-use super::{answer, registry, signals, timespec};
+use super::sys::{self, End, Errno, Result, Wait};
+use super::{answer, kevent, registry, signals, timespec};
 
 /// How often a call that must not wait looks again, when all that it fetched came to nothing.
 const MAX_FRUITLESS: u32 = 64;
 
 /// A call that scans: what it goes by from one look at epoll to the next.
 struct Scan {
-    wait: Wait,
-    /// When it is over, where it has an end.
-    deadline: Option<u64>,
+    end: End,
     /// The life of the queue in which it began.
     life: u32,
     /// The number of its harvest, where one was begun.
@@ -27,25 +25,22 @@ struct Scan {
 
 impl Scan {
     #[inline]
-    fn new(wait: Wait, life: u32) -> Scan {
-        Scan { wait, deadline: None, life, harvest: None, was_full: false, fruitless: 0 }
+    fn new(end: End, life: u32) -> Scan {
+        Scan { end, life, harvest: None, was_full: false, fruitless: 0 }
     }
 
-    /// Whether it looks again after a look that came to nothing.
-    fn goes_on(&mut self, queue: &Queue) -> Result<bool> {
-        if self.wait == Wait::NO {
+    /// How long to wait for the next look, after one that came to nothing, if there is to be one.
+    fn next(&mut self, queue: &Queue) -> Result<Option<Wait>> {
+        if self.end == End::NOW {
             // Entries that came to nothing may have hidden others.
             self.fruitless += 1;
-            return Ok(self.was_full && self.fruitless <= MAX_FRUITLESS);
+            return Ok((self.was_full && self.fruitless <= MAX_FRUITLESS).then_some(Wait::NO));
         }
         // The number may be another queue's by now, whose events are not this wait's.
         if queue.life() != self.life {
             return Err(libc::EBADF);
         }
-        if let Some(deadline) = self.deadline {
-            self.wait = Wait::until(deadline);
-        }
-        Ok(self.wait != Wait::NO)
+        Ok(Some(self.end.wait()).filter(|wait| *wait != Wait::NO))
     }
 }
 
@@ -101,25 +96,37 @@ impl Queue {
         signals::in_use() || self.turn.load(Ordering::Relaxed) != turn::OUTER
     }
 
-    /// Waits until there are events, and makes them; gives what kevent returns.
+    /// Waits until there are events, and puts them into a list; gives what kevent returns.
+    ///
+    /// # Safety
+    /// `events` must be valid for writing `room` entries.
     #[inline(always)] // see `syscall`
-    pub(super) fn scan(&self, mut list: EventList, wait: Wait) -> c_int {
+    pub(super) unsafe fn scan(&self, events: *mut kevent, room: usize, wait: Wait) -> c_int {
         let life = self.life();
-        let has_end = wait != Wait::NO && wait != Wait::FOREVER;
-        if has_end || self.has_more_to_look_at() {
-            return self.prepare_and_scan(list, wait, life);
-        }
-        match list.fetch(self.epoll, wait) {
-            Ok(entries) if entries.len() == 0 => list.length as c_int,
-            Ok(entries) => self.scan_first(list, entries, wait, life),
-            Err(errno) => self.scan_after(errno, list, wait, life),
+        let timeout = wait.timeout().filter(|_| !self.has_more_to_look_at());
+        // SAFETY: the caller's promise, here and in what follows.
+        let mut list = unsafe { EventList::new(events, room) };
+        let Some(timeout) = timeout else { return self.prepare_and_scan(list, wait, life) };
+        let end = wait.end();
+        match list.fetch_once(self.epoll, room, timeout) {
+            Ok(entries) if entries.len() == 0 => 0,
+            // SAFETY: as above; so many were fetched just now.
+            Ok(entries) => unsafe { self.scan_first(events, room, entries.len(), end, life) },
+            Err(errno) => self.scan_after(errno, list, end, life),
         }
     }
 
-    /// Makes events of what the first look has fetched.
+    /// Makes events of what the first look has fetched. Takes no more than registers hold.
+    ///
+    /// # Safety
+    /// As of `scan`, and so many entries must have been fetched into the list.
     #[inline(never)]
-    fn scan_first(&self, mut list: EventList, entries: Entries, wait: Wait, life: u32) -> c_int {
-        let mut scan = Scan::new(wait, life);
+    unsafe fn scan_first(&self, events: *mut kevent, room: usize, fetched: usize, end: End, life: u32) -> c_int {
+        // SAFETY: the caller's promise.
+        let mut list = unsafe { EventList::new(events, room) };
+        // SAFETY: the caller's promise.
+        let entries = unsafe { list.fetched(fetched) };
+        let mut scan = Scan::new(end, life);
         match self.harvest(entries, &mut list, &mut scan) {
             Ok(true) => list.length as c_int,
             Ok(false) => answer(self.scan_on(list, scan)),
@@ -129,30 +136,29 @@ impl Queue {
 
     /// Goes on after a first look that failed.
     #[cold]
-    fn scan_after(&self, errno: Errno, list: EventList, wait: Wait, life: u32) -> c_int {
-        answer(self.failed(errno, &list).and_then(|ends| {
-            if ends {
-                return Ok(list.length);
-            }
-            self.scan_on(list, Scan::new(wait, life))
+    fn scan_after(&self, errno: Errno, list: EventList, end: End, life: u32) -> c_int {
+        let is_over = if sys::lacks_exact_waits(errno) { Ok(false) } else { self.failed(errno, &list) };
+        answer(is_over.and_then(|is_over| match is_over {
+            true => Ok(list.length),
+            false => self.scan_on(list, Scan::new(end, life)),
         }))
     }
 
     /// Scans where something comes before the wait.
     #[inline(never)]
-    fn prepare_and_scan(&self, mut list: EventList, wait: Wait, life: u32) -> c_int {
-        let mut scan = Scan::new(wait, life);
+    fn prepare_and_scan(&self, mut list: EventList, mut wait: Wait, life: u32) -> c_int {
+        let mut harvest = None;
         if self.has_more_to_look_at() {
-            scan.harvest = self.before_wait(&mut list);
+            harvest = self.before_wait(&mut list);
             if list.room() == 0 {
                 return list.length as c_int;
             }
             if list.length > 0 {
-                scan.wait = Wait::NO;
+                wait = Wait::NO;
             }
         }
-        scan.deadline = scan.wait.deadline();
-        match self.look(&mut list, &mut scan) {
+        let mut scan = Scan { harvest, ..Scan::new(wait.end(), life) };
+        match self.look(&mut list, &mut scan, wait) {
             Ok(true) => list.length as c_int,
             Ok(false) => answer(self.scan_on(list, scan)),
             Err(errno) => answer(Err(errno)),
@@ -162,14 +168,18 @@ impl Queue {
     /// Goes on after a look that came to nothing.
     #[inline(never)]
     fn scan_on(&self, mut list: EventList, mut scan: Scan) -> Result<usize> {
-        while scan.goes_on(self)? && !self.look(&mut list, &mut scan)? {}
+        while let Some(wait) = scan.next(self)? {
+            if self.look(&mut list, &mut scan, wait)? {
+                break;
+            }
+        }
         Ok(list.length)
     }
 
     /// Waits once; whether the call ends with that: there are events, or the time is over.
     #[inline(never)]
-    fn look(&self, list: &mut EventList, scan: &mut Scan) -> Result<bool> {
-        match list.fetch(self.epoll, scan.wait) {
+    fn look(&self, list: &mut EventList, scan: &mut Scan, wait: Wait) -> Result<bool> {
+        match list.fetch(self.epoll, wait) {
             Ok(entries) if entries.len() == 0 => Ok(true),
             Ok(entries) => self.harvest(entries, list, scan),
             Err(errno) => {
@@ -222,7 +232,7 @@ impl Queue {
         scan.was_full = entries.len() == list.room();
         // Who only looks, looks often; and who was only woken has no descriptor's event to make.
         let is_woken = entries.len() == 1 && list.peek(&entries).is_some_and(|(_, key)| key == TOKEN);
-        let looks_at_clock = scan.wait != Wait::NO && !is_woken;
+        let looks_at_clock = scan.end != End::NOW && !is_woken;
         let mut inner = false;
         let mut state = self.lock();
         loop {
@@ -244,7 +254,7 @@ impl Queue {
             state.leave();
             return Ok(true);
         }
-        if scan.wait != Wait::NO && core::mem::take(&mut state.is_stale_entry_left) {
+        if scan.end != End::NOW && core::mem::take(&mut state.is_stale_entry_left) {
             // It ends every wait at once, and only time can bring the means to remove it.
             drop(state);
             std::thread::sleep(core::time::Duration::from_millis(5));
@@ -281,7 +291,7 @@ fn wait_for(timeout: &timespec) -> Result<Wait> {
 mod tests {
     use std::os::fd::AsRawFd;
 
-    use super::super::{kevent, EVFILT_READ};
+    use super::super::EVFILT_READ;
     use super::*;
 
     #[test]
@@ -301,6 +311,25 @@ mod tests {
         let seen = unsafe { queue.kevent(core::ptr::null(), 0, &mut event, 1, &at_once) };
         assert_eq!(seen, 0);
         assert!(queue.lock().is_stale_entry_left, "a sleep uses it up");
+        assert_eq!(Queue::close(number), Ok(()));
+    }
+
+    #[test]
+    fn an_exact_wait_goes_on_where_the_kernel_has_none() {
+        let number = Queue::create(true).unwrap();
+        let queue = registry::find(number).unwrap();
+        let mut event =
+            kevent { ident: 0, filter: EVFILT_READ, flags: 0, fflags: 0, data: 0, udata: core::ptr::null_mut() };
+        for errno in [libc::ENOSYS, libc::EPERM] {
+            let before = std::time::Instant::now();
+            let end = Wait::nanos(1_500_000).end();
+            // SAFETY: room for one event, which outlives the list.
+            let list = unsafe { EventList::new(&mut event, 1) };
+            assert_eq!(queue.scan_after(errno, list, end, queue.life()), 0);
+            assert!(before.elapsed() >= std::time::Duration::from_nanos(1_500_000));
+            assert!(Wait::nanos(1_500_000).timeout().is_none(), "it is not asked again");
+            assert!(Wait::nanos(2_000_000).timeout().is_some());
+        }
         assert_eq!(Queue::close(number), Ok(()));
     }
 }

@@ -1,6 +1,6 @@
 //! The Linux system calls that the queue is made of, each with its errno as a result.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_long};
 use core::mem::{self, MaybeUninit};
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -78,98 +78,146 @@ impl Wait {
         Wait(nanos.min(u64::MAX - 1))
     }
 
-    /// When a wait that begins now is over; `None` for one that waits not at all or without end.
+    /// When it is over, if it begins now.
     #[inline]
-    pub(crate) fn deadline(self) -> Option<u64> {
-        let ends = self != Wait::NO && self != Wait::FOREVER;
-        ends.then(|| now(libc::CLOCK_MONOTONIC).saturating_add(self.0))
+    pub(crate) fn end(self) -> End {
+        match self {
+            Wait::NO => End::NOW,
+            Wait::FOREVER => End::NEVER,
+            Wait(nanos) => End(now(libc::CLOCK_MONOTONIC).saturating_add(nanos).min(End::NEVER.0 - 1)),
+        }
+    }
+}
+
+/// When a wait is over, in nanoseconds of the monotonic clock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End(u64);
+
+impl End {
+    /// Before it begins: it only looks.
+    pub(crate) const NOW: End = End(0);
+    pub(crate) const NEVER: End = End(u64::MAX);
+
+    /// What is left until then: `NO` when it is over.
+    pub(crate) fn wait(self) -> Wait {
+        match self {
+            End::NOW => Wait::NO,
+            End::NEVER => Wait::FOREVER,
+            End(time) => Wait::nanos(time.saturating_sub(now(libc::CLOCK_MONOTONIC))),
+        }
+    }
+}
+
+/// What epoll_pwait2(2) takes: 64 bits wide on every architecture.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct KernelTimespec {
+    seconds: i64,
+    nanos: i64,
+}
+
+/// A wait as one of the kernel's calls: in milliseconds, or to the nanosecond, which costs a little more.
+#[derive(Clone, Copy)]
+pub(crate) enum Timeout {
+    Millis(c_int),
+    Exact(KernelTimespec),
+}
+
+impl Timeout {
+    pub(crate) const NO: Timeout = Timeout::Millis(0);
+}
+
+/// No wait is of other than whole milliseconds: the kernel is older than 5.11, or refuses the newer call to this process.
+static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
+const MOST_MILLIS: u64 = c_int::MAX as u64;
+
+impl Wait {
+    /// The wait in one call; `None` if it takes several.
+    #[inline(always)]
+    pub(crate) fn timeout(self) -> Option<Timeout> {
+        match self {
+            Wait::NO => Some(Timeout::NO),
+            Wait::FOREVER => Some(Timeout::Millis(-1)),
+            _ => self.finite_timeout(),
+        }
     }
 
-    /// What is left of a wait until its deadline: `NO` when it is over.
-    pub(crate) fn until(deadline: u64) -> Wait {
-        Wait::nanos(deadline.saturating_sub(now(libc::CLOCK_MONOTONIC)))
+    #[inline(never)]
+    fn finite_timeout(self) -> Option<Timeout> {
+        let Wait(nanos) = self;
+        if nanos % NANOS_PER_MILLI == 0 && nanos / NANOS_PER_MILLI <= MOST_MILLIS {
+            return Some(Timeout::Millis((nanos / NANOS_PER_MILLI) as c_int));
+        }
+        let time = KernelTimespec { seconds: (nanos / NANOS_PER_SEC) as i64, nanos: (nanos % NANOS_PER_SEC) as i64 };
+        (!NO_PWAIT2.load(Ordering::Relaxed)).then_some(Timeout::Exact(time))
     }
+}
+
+/// Whether a wait failed because the kernel does not have the call for exact ones, which it is not asked for again then.
+#[cold]
+pub(crate) fn lacks_exact_waits(errno: Errno) -> bool {
+    // What filters of system calls answer to a call that they do not know; epoll has no use for either.
+    let lacks = matches!(errno, libc::ENOSYS | libc::EPERM);
+    if lacks {
+        NO_PWAIT2.store(true, Ordering::Relaxed);
+    }
+    lacks
 }
 
 /// Waits for entries of an epoll instance: none when the time is over.
 ///
 /// # Safety
 /// `list` must be valid for writing `room` entries.
-#[inline(always)] // see `syscall`
-pub(crate) unsafe fn epoll_wait(epoll: RawFd, list: *mut libc::epoll_event, room: usize, wait: Wait) -> Result<usize> {
-    let millis = match wait {
-        Wait::NO => 0,
-        Wait::FOREVER => -1,
-        // SAFETY: the caller's promise.
-        Wait(nanos) => return unsafe { epoll_wait_for(epoll, list, room, nanos) },
-    };
-    // SAFETY: the caller's promise.
-    unsafe { epoll_wait_millis(epoll, list, room, millis) }
-}
-
-/// # Safety
-/// As of `epoll_wait`.
 #[inline(never)]
-unsafe fn epoll_wait_for(epoll: RawFd, list: *mut libc::epoll_event, room: usize, nanos: u64) -> Result<usize> {
-    static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
-    const LONGEST: u64 = c_int::MAX as u64;
-    // Whole milliseconds go the old way, which copies no struct; so does everything on a kernel before 5.11.
-    let whole = nanos % NANOS_PER_MILLI == 0 && nanos / NANOS_PER_MILLI <= LONGEST;
-    if !whole && !NO_PWAIT2.load(Ordering::Relaxed) {
+pub(crate) unsafe fn epoll_wait(epoll: RawFd, list: *mut libc::epoll_event, room: usize, wait: Wait) -> Result<usize> {
+    if let Some(timeout) = wait.timeout() {
         // SAFETY: the caller's promise.
-        match unsafe { epoll_pwait2(epoll, list, room, nanos) } {
-            Err(libc::ENOSYS) => NO_PWAIT2.store(true, Ordering::Relaxed),
+        match unsafe { epoll_wait_once(epoll, list, room, timeout) } {
+            Err(errno) if lacks_exact_waits(errno) => {}
             result => return result,
         }
     }
+    let Wait(nanos) = wait;
     let mut millis = nanos.div_ceil(NANOS_PER_MILLI);
     loop {
+        let timeout = Timeout::Millis(millis.min(MOST_MILLIS) as c_int);
         // SAFETY: the caller's promise.
-        let count = unsafe { epoll_wait_millis(epoll, list, room, millis.min(LONGEST) as c_int) }?;
-        millis -= millis.min(LONGEST);
+        let count = unsafe { epoll_wait_once(epoll, list, room, timeout) }?;
+        millis -= millis.min(MOST_MILLIS);
         if count > 0 || millis == 0 {
             return Ok(count);
         }
     }
 }
 
+/// Waits by one call.
+///
 /// Not by the C library's function, which is a cancellation point and pays for it once there are threads: a thread must
 /// not be cancelled in the midst of Rust.
 ///
 /// # Safety
 /// As of `epoll_wait`.
-#[inline(always)]
-unsafe fn epoll_wait_millis(epoll: RawFd, list: *mut libc::epoll_event, room: usize, millis: c_int) -> Result<usize> {
+#[inline(always)] // see `syscall`
+pub(crate) unsafe fn epoll_wait_once(
+    epoll: RawFd,
+    list: *mut libc::epoll_event,
+    room: usize,
+    timeout: Timeout,
+) -> Result<usize> {
     // The newer architectures have epoll_pwait(2) only, which costs a fifth more.
     #[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm"))]
-    // SAFETY: the caller's promise.
-    let count = unsafe { syscall(libc::SYS_epoll_wait, [epoll as usize, list as usize, room, millis as usize]) };
+    const IN_MILLIS: c_long = libc::SYS_epoll_wait;
     #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "arm")))]
-    // SAFETY: the caller's promise, and no signal mask is given.
-    let count = check(unsafe {
-        libc::syscall(libc::SYS_epoll_pwait, epoll, list, room, libc::c_long::from(millis), NO_MASK, MASK_SIZE)
-    } as c_int)
-    .map(|count| count as usize);
-    count
-}
-
-const NO_MASK: *const c_void = core::ptr::null();
-const MASK_SIZE: usize = 0;
-
-/// # Safety
-/// As of `epoll_wait`.
-unsafe fn epoll_pwait2(epoll: RawFd, list: *mut libc::epoll_event, room: usize, nanos: u64) -> Result<usize> {
-    // The kernel's own timespec, 64 bits wide on every architecture.
-    #[repr(C)]
-    struct KernelTimespec {
-        seconds: i64,
-        nanos: i64,
-    }
-    let time = KernelTimespec { seconds: (nanos / NANOS_PER_SEC) as i64, nanos: (nanos % NANOS_PER_SEC) as i64 };
-    let time = &time as *const KernelTimespec;
-    // SAFETY: `list` is the caller's promise, `time` lives across the call, and no signal mask is given.
-    let result = unsafe { libc::syscall(libc::SYS_epoll_pwait2, epoll, list, room, time, NO_MASK, MASK_SIZE) };
-    check(result as c_int).map(|count| count as usize)
+    const IN_MILLIS: c_long = libc::SYS_epoll_pwait;
+    let (number, argument) = match &timeout {
+        Timeout::Millis(millis) => (IN_MILLIS, *millis as usize),
+        Timeout::Exact(time) => (libc::SYS_epoll_pwait2, time as *const KernelTimespec as usize),
+    };
+    // No signal mask, which the first one does not take.
+    const NO_MASK: [usize; 2] = [0, 0];
+    let [mask, size] = NO_MASK;
+    // SAFETY: `list` is the caller's promise, and a time lives across the call.
+    unsafe { syscall(number, [epoll as usize, list as usize, room, argument, mask, size]) }
 }
 
 pub(crate) fn eventfd(value: u32) -> Result<OwnedFd> {
@@ -181,7 +229,7 @@ pub(crate) fn eventfd(value: u32) -> Result<OwnedFd> {
 #[inline(always)]
 pub(crate) fn eventfd_write(eventfd: &OwnedFd) {
     let one: u64 = 1;
-    let arguments = [eventfd.as_raw_fd() as usize, &one as *const u64 as usize, mem::size_of::<u64>(), 0];
+    let arguments = [eventfd.as_raw_fd() as usize, &one as *const u64 as usize, mem::size_of::<u64>()];
     // SAFETY: writes the eight bytes of `one`. It fails where the counter is full: then the entry shows all the same.
     let _ = unsafe { syscall(libc::SYS_write, arguments) };
 }
@@ -242,7 +290,7 @@ pub(crate) fn is_open(fd: RawFd) -> bool {
 #[inline(always)]
 pub(crate) fn bytes_to_read(fd: RawFd) -> Result<c_int> {
     let mut bytes: c_int = 0;
-    let arguments = [fd as usize, libc::FIONREAD as usize, &mut bytes as *mut c_int as usize, 0];
+    let arguments = [fd as usize, libc::FIONREAD as usize, &mut bytes as *mut c_int as usize];
     // SAFETY: FIONREAD writes one int.
     unsafe { syscall(libc::SYS_ioctl, arguments) }.map(|_| bytes)
 }

@@ -8,18 +8,29 @@ use core::ffi::{c_int, c_long};
 
 use super::sys::Result;
 
-/// The results that the kernel gives for an errno.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-const ERRORS: core::ops::RangeInclusive<isize> = -4095..=-1;
+/// As many as a call can have. Those that it does not have are not looked at.
+const MOST_ARGUMENTS: usize = 6;
+
+/// # Safety
+/// As the call's own.
+#[inline(always)]
+pub(super) unsafe fn syscall<const COUNT: usize>(number: c_long, arguments: [usize; COUNT]) -> Result<usize> {
+    let mut all = [0; MOST_ARGUMENTS];
+    all[..COUNT].copy_from_slice(&arguments);
+    // SAFETY: the caller's promise.
+    unsafe { call(number, all) }
+}
 
 /// # Safety
 /// As the call's own.
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 #[inline(always)]
-pub(super) unsafe fn syscall(number: c_long, arguments: [usize; 4]) -> Result<usize> {
-    let [first, second, third, fourth] = arguments;
+unsafe fn call(number: c_long, arguments: [usize; MOST_ARGUMENTS]) -> Result<usize> {
+    /// The results that the kernel gives for an errno.
+    const ERRORS: core::ops::RangeInclusive<isize> = -4095..=-1;
+    let [first, second, third, fourth, fifth, sixth] = arguments;
     let result: isize;
-    // SAFETY: the kernel's convention: the number and the result in rax, four arguments in these registers; it changes
+    // SAFETY: the kernel's convention: the number and the result in rax, six arguments in these registers; it changes
     // rcx and r11, no other register and not the stack. What it reads and writes is the caller's promise.
     unsafe {
         core::arch::asm!(
@@ -29,6 +40,8 @@ pub(super) unsafe fn syscall(number: c_long, arguments: [usize; 4]) -> Result<us
             in("rsi") second,
             in("rdx") third,
             in("r10") fourth,
+            in("r8") fifth,
+            in("r9") sixth,
             lateout("rcx") _,
             lateout("r11") _,
             options(nostack),
@@ -44,10 +57,10 @@ pub(super) unsafe fn syscall(number: c_long, arguments: [usize; 4]) -> Result<us
 /// As the call's own.
 #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
 #[inline]
-pub(super) unsafe fn syscall(number: c_long, arguments: [usize; 4]) -> Result<usize> {
-    let [first, second, third, fourth] = arguments;
+unsafe fn call(number: c_long, arguments: [usize; MOST_ARGUMENTS]) -> Result<usize> {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
     // SAFETY: the caller's promise.
-    let result = unsafe { libc::syscall(number, first, second, third, fourth) };
+    let result = unsafe { libc::syscall(number, first, second, third, fourth, fifth, sixth) };
     if result < 0 {
         return Err(super::sys::errno() as c_int);
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::shared::{Contender, Family, LONG};
+use crate::shared::{Contender, Family, LONG, LONGER};
 
 /// How much time may be spent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ const BUDGET: Duration = Duration::from_millis(2_500);
 const SET_UPS: usize = 4;
 const MOST_ROUNDS: usize = 301;
 const FEWEST_ROUNDS: usize = 7;
+/// The same where processes work together, whose rounds differ most.
+const FEWEST_LONGER_ROUNDS: usize = 25;
 
 /// What a family's question was answered with.
 pub struct Answer {
@@ -109,8 +111,9 @@ fn in_turns(mut contenders: Vec<Contender>, round: Duration, operations: u64, ef
     let mut samples = vec![Vec::new(); contenders.len()];
     let mut order: Vec<usize> = (0..contenders.len()).collect();
     let mut chance = Chance(0x2545_f491_4f6c_dd1d);
+    let fewest = if round >= LONGER { FEWEST_LONGER_ROUNDS } else { FEWEST_ROUNDS };
     for number in 0..MOST_ROUNDS {
-        if number >= FEWEST_ROUNDS && start.elapsed() > BUDGET || number > 0 && effort == Effort::Least {
+        if number >= fewest && start.elapsed() > BUDGET || number > 0 && effort == Effort::Least {
             break;
         }
         chance.shuffle(&mut order);
