@@ -19,7 +19,7 @@ const UNMEASURED: u32 = 8;
 const BUDGET: Duration = Duration::from_millis(2_500);
 /// How often threads are set up that work together: where their sockets and stacks come to lie makes a difference that
 /// lasts, and is nobody's merit.
-const SET_UPS: usize = 4;
+const SET_UPS: usize = 8;
 const MOST_ROUNDS: usize = 301;
 const FEWEST_ROUNDS: usize = 7;
 /// The same where processes work together, whose rounds differ most.
