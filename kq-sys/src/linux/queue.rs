@@ -28,7 +28,8 @@ pub(super) const PROBE: Key = Key::MAX - 6;
 pub(super) const HIGHEST_KEY: Key = PROBE - 1;
 
 /// A number that is a queue, and may be one again and again. In the order of use: what every call needs is in two lines
-/// of the cache.
+/// of the cache, and what a trigger and the wait that it ends write to is in the first: it goes to and fro between
+/// processors.
 #[repr(C, align(64))]
 pub(super) struct Queue {
     /// Grows by one when the number becomes a queue and when it is closed: odd while it is a queue. Written with the
@@ -47,6 +48,12 @@ pub(super) struct Queue {
 const _: () = {
     const fn is_shared<T: Sync>() {}
     is_shared::<Queue>();
+};
+
+// The state comes after its lock.
+const _: () = {
+    let state = mem::offset_of!(Queue, state) + mem::size_of::<usize>();
+    assert!(state + mem::offset_of!(State, token) < 64);
 };
 
 /// Turns of the two sets.
@@ -75,8 +82,8 @@ pub(super) struct State {
     pub(super) is_number_unproven: bool,
     /// A stale entry came up and could not be removed.
     pub(super) is_stale_entry_left: bool,
-    pub(super) token: Option<Token>,
     pub(super) ready: Ready,
+    pub(super) token: Option<Token>,
     pub(super) knotes: Knotes,
     pub(super) clocks: Clocks,
     /// A second epoll instance within the first, for the second knote of a descriptor: epoll has one entry a file.

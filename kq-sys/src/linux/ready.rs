@@ -40,8 +40,8 @@ impl Ready {
         }
         let knote = &mut knotes[index];
         knote.ready = true;
-        knote.ready_previous = self.last;
-        knote.ready_next = NONE;
+        store(&mut knote.ready_previous, self.last);
+        store(&mut knote.ready_next, NONE);
         match self.last {
             NONE => self.first = index,
             last => knotes[last].ready_next = index,
@@ -75,17 +75,27 @@ impl Ready {
     }
 }
 
+/// Writes what differs. A line of the cache that is only read stays with all processors, and a knote that is triggered in
+/// one and delivered in another has the same there time and again.
+#[inline(always)]
+pub(super) fn store<T: PartialEq>(place: &mut T, value: T) {
+    if *place != value {
+        *place = value;
+    }
+}
+
 /// An eventfd that always reads as ready and is never read: its entry is what shows.
 ///
 /// Edge-triggered, so that one waiter comes for it; whoever does looks after all ready knotes, and makes it show again
 /// where some are left. That is done by switching the entry's interest on, or, while it is on, by writing to the eventfd:
 /// after the queue's lock was left, since a thread that it wakes wants that lock.
+#[repr(C)] // what changes comes first
 pub(super) struct Token {
-    /// Shared with those who are about to write to it.
-    eventfd: Arc<OwnedFd>,
     entry: Entry,
     /// How many knotes had become ready when an outer queue was told so: it is to be told of more.
     told: Option<u32>,
+    /// Shared with those who are about to write to it.
+    eventfd: Arc<OwnedFd>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,7 +146,7 @@ impl State {
             let eventfd = sys::eventfd(1)?;
             self.ctl(libc::EPOLL_CTL_ADD, eventfd.as_raw_fd(), Token::OFF, TOKEN)?;
             self.own_number(eventfd.as_raw_fd());
-            self.token = Some(Token { eventfd: Arc::new(eventfd), entry: Entry::Off, told: None });
+            self.token = Some(Token { entry: Entry::Off, told: None, eventfd: Arc::new(eventfd) });
         }
         Ok(())
     }

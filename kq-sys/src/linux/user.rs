@@ -4,7 +4,7 @@ use core::ffi::c_int;
 
 use super::knote::{Index, Source};
 use super::queue::{Queue, State};
-use super::ready::Unwritten;
+use super::ready::{store, Unwritten};
 use super::sys::Result;
 use super::{answer, constants::*, kevent};
 
@@ -56,7 +56,7 @@ impl State {
             NOTE_FFCOPY => knote.asked_fflags = flags,
             _ => {}
         }
-        knote.asked_data = change.data;
+        store(&mut knote.asked_data, change.data);
         // An EV_CLEAR in any change resets the knote, the trigger in the same change included; but FreeBSD does not look
         // again at a one-shot that is about to be delivered.
         if change.flags & EV_CLEAR != 0 {
