@@ -14,6 +14,7 @@ extern "C" fn forget() {
 /// For `kq-typed`, which asks at every wait. A child that was not made by fork(2) but by a system call of its own
 /// (clone(2) past the C library) is taken for its parent.
 #[doc(hidden)]
+#[inline]
 pub fn process_id() -> u32 {
     match ID.load(Ordering::Relaxed) {
         0 => ask(),

@@ -120,6 +120,12 @@ impl EventList {
         Some((entry.events, entry.u64))
     }
 
+    /// Whether there is one entry, with this key.
+    #[inline(always)]
+    pub(super) fn is_only(&self, entries: &Entries, key: Key) -> bool {
+        entries.left == 1 && self.peek(entries).is_some_and(|(_, its)| its == key)
+    }
+
     /// Takes the next entry.
     #[inline(always)]
     pub(super) fn take(&self, entries: &mut Entries) -> Option<(u32, Key)> {

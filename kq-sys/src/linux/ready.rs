@@ -32,6 +32,12 @@ impl Ready {
         (self.first != NONE).then_some(self.first)
     }
 
+    /// The knote in it, if it is the only one.
+    #[inline]
+    pub(super) fn only(&self) -> Option<Index> {
+        (self.length == 1).then_some(self.first)
+    }
+
     /// Appends a knote that is not in the list yet.
     #[inline]
     pub(super) fn push(&mut self, knotes: &mut Knotes, index: Index) {

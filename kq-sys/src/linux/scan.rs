@@ -110,6 +110,8 @@ impl Queue {
         let end = wait.end();
         match list.fetch_once(self.epoll, room, timeout) {
             Ok(entries) if entries.len() == 0 => 0,
+            // SAFETY: as above; the token's entry was fetched just now.
+            Ok(entries) if list.is_only(&entries, TOKEN) => unsafe { self.scan_woken(events, room, end, life) },
             // SAFETY: as above; so many were fetched just now.
             Ok(entries) => unsafe { self.scan_first(events, room, entries.len(), end, life) },
             Err(errno) => self.scan_after(errno, list, end, life),
@@ -131,6 +133,27 @@ impl Queue {
             Ok(true) => list.length as c_int,
             Ok(false) => answer(self.scan_on(list, scan)),
             Err(errno) => answer(Err(errno)),
+        }
+    }
+
+    /// Makes the event of a waker's trigger, if that is what the token has come up for. Short, since it is what a thread
+    /// does first that was asleep, with nothing of it in the cache.
+    ///
+    /// # Safety
+    /// As of `scan_first`, of the token's entry.
+    #[inline(never)]
+    unsafe fn scan_woken(&self, events: *mut kevent, room: usize, end: End, life: u32) -> c_int {
+        let mut state = self.lock();
+        let wake = if self.life() == life { state.take_wake() } else { None };
+        state.leave();
+        match wake {
+            Some(event) => {
+                // SAFETY: room for one that was fetched, by the caller's promise.
+                unsafe { events.write(event) };
+                1
+            }
+            // SAFETY: the caller's promise.
+            None => unsafe { self.scan_first(events, room, 1, end, life) },
         }
     }
 
@@ -231,8 +254,7 @@ impl Queue {
     fn harvest_once(&self, mut entries: Entries, list: &mut EventList, scan: &mut Scan) -> Result<bool> {
         scan.was_full = entries.len() == list.room();
         // Who only looks, looks often; and who was only woken has no descriptor's event to make.
-        let is_woken = entries.len() == 1 && list.peek(&entries).is_some_and(|(_, key)| key == TOKEN);
-        let looks_at_clock = scan.end != End::NOW && !is_woken;
+        let looks_at_clock = scan.end != End::NOW && !list.is_only(&entries, TOKEN);
         let mut inner = false;
         let mut state = self.lock();
         loop {

@@ -62,7 +62,7 @@ struct Clock {
 pub(super) struct Clocks {
     both: [Clock; 2],
     /// An earliest deadline may be another than its timerfd is set to.
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 impl Clocks {
