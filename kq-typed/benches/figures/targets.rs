@@ -164,6 +164,12 @@ fn beside_mio(answers: &[Answer]) -> Vec<Target> {
             ping_pong.measured += &format!("; {what} {ratio:.2} ×");
         }
     }
+    let mut wake_latency =
+        at_most("Wake-up there and back: not slower than `mio::Waker`", 1.0, all("wake-latency", KQ), "processors");
+    // What mio is made of: more than 1 here is the measure's own error.
+    if let Some((ratio, _)) = worst(&all("wake-latency", EPOLL)) {
+        wake_latency.measured += &format!("; bare epoll {ratio:.2} ×");
+    }
     let throughput = |name: &str| of(answers, "echo").and_then(|echo| echo.ratio(MIO, name, 1_000));
     let told = |what: &str, name: &str| throughput(name).map_or(String::new(), |ratio| format!("{what}{ratio:.2}"));
     let echo = Target {
@@ -173,27 +179,10 @@ fn beside_mio(answers: &[Answer]) -> Vec<Target> {
     };
     vec![
         ping_pong,
-        wake_latency(answers),
+        wake_latency,
         at_most("Waking again and again: not slower than `mio::Waker`", 1.0, all("wake-throughput", KQ), "processors"),
         echo,
     ]
-}
-
-/// Beside mio, with bare epoll as the measure's own error: mio is made of it, and cannot be faster.
-fn wake_latency(answers: &[Answer]) -> Target {
-    let promise = "Wake-up there and back: not slower than `mio::Waker`, or than bare epoll, which does less";
-    let of = |name: &str| ratios(answers, "wake-latency", name, MIO, 0, usize::MAX);
-    let (own, bare) = (of(KQ), of(EPOLL));
-    let limits =
-        own.iter().map(|(_, value)| bare.iter().find(|(_, at)| at == value).map_or(1.0, |bare| bare.0.max(1.0)));
-    let met = own.iter().zip(limits).all(|((ratio, _), limit)| *ratio <= limit);
-    let told = |(ratio, processors): &At| {
-        let bare = bare.iter().find(|(_, at)| at == processors);
-        let bare = bare.map_or(String::new(), |(ratio, _)| format!(", epoll {ratio:.3} ×"));
-        format!("{ratio:.3} ×{bare} (processors: {processors})")
-    };
-    let measured = own.iter().map(told).collect::<Vec<_>>().join("; ");
-    Target { promise, measured, met: (!own.is_empty()).then_some(met) }
 }
 
 fn timers(answers: &[Answer]) -> Target {
