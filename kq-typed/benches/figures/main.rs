@@ -1,7 +1,7 @@
 //! The figures of BENCHMARKS.md: `cargo bench -p kq-typed --bench figures [-- [--write] [FAMILY ...]]`.
 //!
 //! Asks the questions of kq's `rivals` of everybody in one run, in turns, and prints them;
-//! with `--write` it also writes the tables between the markers in BENCHMARKS.md, and the charts. Takes about five
+//! with `--write` it also writes the tables between the markers in BENCHMARKS.md, and the charts. Takes about seven
 //! minutes, less with names of families.
 
 mod chart;
